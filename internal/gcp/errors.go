@@ -1,0 +1,132 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package gcp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/googleapis/gax-go/v2/apierror"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Code classifies any error of a Google client, gRPC or REST. A connection that
+// failed before or while an answer came is Unavailable; an error that came from
+// no call is Unknown; nil is OK.
+func Code(err error) codes.Code {
+	var rest *googleapi.Error
+	switch {
+	case err == nil:
+		return codes.OK
+	case errors.As(err, &rest):
+		return codeOfHTTP(rest.Code)
+	case errors.Is(err, context.Canceled):
+		return codes.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return codes.DeadlineExceeded
+	}
+	if s, ok := status.FromError(err); ok {
+		return s.Code()
+	}
+	if isNetwork(err) {
+		return codes.Unavailable
+	}
+	return codes.Unknown
+}
+
+// codeOfHTTP maps an HTTP status as google/rpc/code.proto does.
+func codeOfHTTP(code int) codes.Code {
+	switch code {
+	case http.StatusBadRequest:
+		return codes.InvalidArgument
+	case http.StatusUnauthorized:
+		return codes.Unauthenticated
+	case http.StatusForbidden:
+		return codes.PermissionDenied
+	case http.StatusNotFound:
+		return codes.NotFound
+	case http.StatusConflict:
+		return codes.AlreadyExists
+	case http.StatusPreconditionFailed:
+		return codes.FailedPrecondition
+	case http.StatusTooManyRequests:
+		return codes.ResourceExhausted
+	case http.StatusNotImplemented:
+		return codes.Unimplemented
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return codes.Unavailable
+	case http.StatusGatewayTimeout:
+		return codes.DeadlineExceeded
+	}
+	switch {
+	case code >= 200 && code < 300:
+		return codes.OK
+	case code >= 500:
+		return codes.Internal
+	case code >= 400:
+		return codes.InvalidArgument
+	}
+	return codes.Unknown
+}
+
+// IsNotFound reports whether the server said that the object does not exist.
+func IsNotFound(err error) bool { return Code(err) == codes.NotFound }
+
+// IsAlreadyExists reports whether the server said that the object exists.
+func IsAlreadyExists(err error) bool { return Code(err) == codes.AlreadyExists }
+
+// IsInterrupted reports whether the error is the end of the caller's context:
+// a cancellation or a deadline, not an answer of the server.
+func IsInterrupted(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		Code(err) == codes.Canceled || Code(err) == codes.DeadlineExceeded)
+}
+
+// Reason returns the machine-readable reason of an error, such as
+// "SERVICE_DISABLED", "RATE_LIMIT_EXCEEDED" or BigQuery's "invalidQuery", or "".
+func Reason(err error) string {
+	var rest *googleapi.Error
+	if errors.As(err, &rest) && len(rest.Errors) > 0 {
+		return rest.Errors[0].Reason
+	}
+	if api, ok := apierror.FromError(err); ok {
+		return api.Reason()
+	}
+	return ""
+}
+
+// Message returns the server's own sentence, without the client's decoration.
+func Message(err error) string {
+	var rest *googleapi.Error
+	if errors.As(err, &rest) && rest.Message != "" {
+		return rest.Message
+	}
+	if s, ok := status.FromError(err); ok && s.Message() != "" {
+		return s.Message()
+	}
+	return err.Error()
+}
+
+// retryDelay returns the delay that the server asked for (RetryInfo or
+// Retry-After), or 0.
+func retryDelay(err error) time.Duration {
+	var rest *googleapi.Error
+	if errors.As(err, &rest) {
+		d, _ := time.ParseDuration(rest.Header.Get("Retry-After") + "s")
+		return d
+	}
+	if s, ok := status.FromError(err); ok {
+		for _, detail := range s.Details() {
+			if info, ok := detail.(*errdetails.RetryInfo); ok {
+				return info.GetRetryDelay().AsDuration()
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,137 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package gcp
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// Labels by which an object tells whose it is. They are never shown as the
+// user's labels.
+const (
+	labelOwner       = "gcpml-owner"
+	labelSpec        = "gcpml-spec"
+	labelIncarnation = "gcpml-incarnation"
+	markerPrefix     = "gcpml-"
+)
+
+// Marker is what gcpml writes on an object that it makes.
+type Marker struct {
+	// Owner is the provider's ownership_id, "" when it has none.
+	Owner string
+	// Spec is the hash of the fields that cannot change after creation.
+	Spec string
+	// Incarnation is random: it tells this object from one that was made later
+	// under the same name.
+	Incarnation string
+}
+
+// NewMarker returns the marker for an object that is about to be made. spec is
+// anything that encoding/json renders the same each time.
+func NewMarker(owner string, spec any) Marker {
+	return Marker{Owner: owner, Spec: SpecHash(spec), Incarnation: NewIncarnation()}
+}
+
+// MarkerOf reads the marker from an object's labels.
+func MarkerOf(labels map[string]string) Marker {
+	return Marker{Owner: labels[labelOwner], Spec: labels[labelSpec], Incarnation: labels[labelIncarnation]}
+}
+
+// Labels returns the user's labels with the marker added.
+func (m Marker) Labels(user map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, user)
+	for k, v := range map[string]string{labelOwner: m.Owner, labelSpec: m.Spec, labelIncarnation: m.Incarnation} {
+		if v != "" {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// UserLabels returns the labels without markers; nil when none are left.
+func UserLabels(labels map[string]string) map[string]string {
+	var user map[string]string
+	for k, v := range labels {
+		if strings.HasPrefix(k, markerPrefix) {
+			continue
+		}
+		if user == nil {
+			user = map[string]string{}
+		}
+		user[k] = v
+	}
+	return user
+}
+
+// Adoptable reports whether an existing object with the marker found may be
+// taken over by one who would have created it with the marker wanted.
+func (wanted Marker) Adoptable(found Marker) bool {
+	return wanted.Incarnation == found.Incarnation && found.Incarnation != "" || // our own create, whose answer was lost
+		wanted.Owner != "" && wanted.Owner == found.Owner && wanted.Spec == found.Spec
+}
+
+// ExistsError means that an object of that name exists and is not ours to take.
+type ExistsError struct {
+	// Kind and Name say what exists; ImportID is what `terraform import` takes.
+	Kind     string
+	Name     string
+	ImportID string
+	// Reason says why it was not adopted.
+	Reason string
+}
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("%s %s already exists and was not adopted: %s. To manage it, import it: terraform import <address> %q; otherwise choose another id or delete it", e.Kind, e.Name, e.Reason, e.ImportID)
+}
+
+// RefuseAdoption explains why Adoptable said no.
+func (wanted Marker) RefuseAdoption(kind, name string, found Marker) *ExistsError {
+	reason := "the provider has no ownership_id (" + ownershipVariable + "), so nothing is ever adopted"
+	switch {
+	case wanted.Owner == "":
+	case found.Owner == "":
+		reason = "it carries no " + labelOwner + " label"
+	case found.Owner != wanted.Owner:
+		reason = fmt.Sprintf("its %s label is %q, not %q", labelOwner, found.Owner, wanted.Owner)
+	default:
+		reason = "it is ours, but was made from another configuration of fields that cannot change"
+	}
+	return &ExistsError{Kind: kind, Name: name, ImportID: name, Reason: reason}
+}
+
+// SpecHash is a label-safe hash of v's JSON form.
+func SpecHash(v any) string {
+	sum := specSum(v)
+	return hex.EncodeToString(sum[:10])
+}
+
+// SpecNumber is a hash of v's JSON form as 10 decimal digits without a leading
+// zero, the form of a DeployedModel's id.
+func SpecNumber(v any) string {
+	sum := specSum(v)
+	return fmt.Sprint(1_000_000_000 + binary.BigEndian.Uint64(sum[:8])%9_000_000_000)
+}
+
+func specSum(v any) [sha256.Size]byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("gcp: specification %T has no JSON form: %v", v, err))
+	}
+	return sha256.Sum256(b)
+}
+
+// NewIncarnation returns 16 random hexadecimal digits.
+func NewIncarnation() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,147 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package gcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// policy says which codes are tried again, and for how long at most.
+type policy struct {
+	codes  []codes.Code
+	budget time.Duration
+}
+
+var (
+	// read: asking again changes nothing, so any passing fault is tried again.
+	read = policy{[]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Aborted}, 2 * time.Minute}
+	// recoverable: the id is ours, so a second send of a call whose answer was
+	// lost meets ALREADY_EXISTS (or NOT_FOUND for a delete) and the caller looks
+	// whether the object is the one it made.
+	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute}
+	// idempotent: a write of absolute values, or one guarded by an etag.
+	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute}
+	// sentOnce: a second send could double the effect; the caller looks what there is.
+	sentOnce = policy{}
+)
+
+// retries is the one retry table. The generated clients' own retries are off.
+// RESOURCE_EXHAUSTED is tried again wherever anything is, but only when the
+// server names a delay or a rate limit: exhausted quota does not refill in
+// minutes. A call that is not listed is sent once.
+var retries = map[string]policy{
+	"vertex.models.get":               read,
+	"vertex.models.list":              read,
+	"vertex.models.listVersions":      read,
+	"vertex.models.upload":            recoverable, // model_id is ours
+	"vertex.models.uploadVersion":     sentOnce,       // each one adds a version
+	"vertex.models.update":            idempotent,
+	"vertex.models.mergeAliases":      idempotent,
+	"vertex.models.delete":            recoverable,
+	"vertex.models.deleteVersion":     recoverable,
+	"vertex.endpoints.get":            read,
+	"vertex.endpoints.list":           read,
+	"vertex.endpoints.create":         recoverable, // endpoint_id is ours
+	"vertex.endpoints.update":         idempotent,  // etag
+	"vertex.endpoints.delete":         recoverable,
+	"vertex.endpoints.deployModel":    recoverable, // DeployedModel.id is ours
+	"vertex.endpoints.undeployModel":  recoverable,
+	"vertex.endpoints.mutateDeployed": idempotent,
+	"vertex.operations.get":           read,
+	"vertex.operations.list":          read,
+	"vertex.predict":                  read,
+
+	"bigquery.jobs.insert":          recoverable, // the job id is ours
+	"bigquery.jobs.get":             read,
+	"bigquery.jobs.list":            read,
+	"bigquery.jobs.cancel":          idempotent,
+	"bigquery.jobs.getQueryResults": read,
+	"bigquery.models.get":           read,
+	"bigquery.models.list":          read,
+	"bigquery.models.patch":         idempotent, // etag
+	"bigquery.models.delete":        recoverable,
+	"bigquery.datasets.get":         read,
+	"bigquery.tables.get":           read,
+
+	"bigqueryconnection.connections.get":    read,
+	"bigqueryconnection.connections.create": recoverable, // connection_id is ours
+	"bigqueryconnection.connections.update": idempotent,
+	"bigqueryconnection.connections.delete": recoverable,
+
+	"resourcemanager.projects.get":          read,
+	"resourcemanager.projects.getIamPolicy": read,
+	// Sent once: after a lost answer or a conflict the whole read-modify-write is
+	// done again, by editPolicy.
+	"resourcemanager.projects.setIamPolicy": sentOnce,
+}
+
+const (
+	firstDelay = 500 * time.Millisecond
+	maxDelay   = 20 * time.Second
+)
+
+// Retry runs fn, and again while the retry table allows it for this call, with
+// exponential delays under full jitter. It returns fn's last error; when ctx ends
+// during a delay that is still the server's error, not the context's.
+func Retry(ctx context.Context, call string, fn func(context.Context) error) error {
+	p := retries[call]
+	start := time.Now()
+	delay := firstDelay
+	for attempt := 1; ; attempt++ {
+		err := fn(withAttempt(ctx, attempt))
+		if err == nil || ctx.Err() != nil || !p.allows(err) {
+			return err
+		}
+		pause := rand.N(delay)
+		if asked := retryDelay(err); asked > 0 {
+			pause = asked + rand.N(firstDelay)
+		}
+		if time.Since(start)+pause > p.budget {
+			return err
+		}
+		if Sleep(ctx, pause) != nil {
+			return err
+		}
+		delay = min(2*delay, maxDelay)
+	}
+}
+
+func (p policy) allows(err error) bool {
+	code := Code(err)
+	if code == codes.ResourceExhausted {
+		return p.budget > 0 && (retryDelay(err) > 0 || slices.Contains([]string{"RATE_LIMIT_EXCEEDED", "rateLimitExceeded"}, Reason(err)))
+	}
+	// A REST conflict is ALREADY_EXISTS by its number; BigQuery's own reasons for
+	// passing faults come with 4xx numbers too.
+	if p.budget > 0 && slices.Contains([]string{"backendError", "internalError", "rateLimitExceeded", "jobRateLimitExceeded"}, Reason(err)) {
+		return true
+	}
+	return slices.Contains(p.codes, code)
+}
+
+// Sleep waits for d, or until ctx ends and returns its error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isNetwork reports a connection that failed without an answer.
+func isNetwork(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
