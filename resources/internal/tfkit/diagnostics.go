@@ -1,0 +1,86 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package tfkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"google.golang.org/grpc/codes"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+)
+
+// AddError adds the diagnostic for a failed operation on a resource. The
+// summary is always `Unable to <verb> <kind> "<name>"`; the detail has the
+// message, the code, the operation or job, and one hint when the cure is known.
+func AddError(diags *diag.Diagnostics, verb, kind, name string, err error) {
+	diags.AddError(summary(verb, kind, name), detail(err))
+}
+
+// AddAttributeError is [AddError] for a failure that one attribute causes.
+func AddAttributeError(diags *diag.Diagnostics, at path.Path, verb, kind, name string, err error) {
+	diags.AddAttributeError(at, summary(verb, kind, name), detail(err))
+}
+
+// AddInterrupted adds the diagnostic for a wait that ended before the operation
+// did. The caller has written to state what exists. After a cancellation that is
+// a warning, so that the object is not tainted and the next apply resumes; after
+// a timeout it is an error.
+func AddInterrupted(diags *diag.Diagnostics, verb, kind, name string, err error) {
+	if errors.Is(err, context.Canceled) || gcp.Code(err) == codes.Canceled {
+		diags.AddWarning(summary(verb, kind, name)+": interrupted",
+			"What was done so far is in the state and the operation goes on in the background; the next apply resumes it.\n\n"+detail(err))
+		return
+	}
+	diags.AddError(summary(verb, kind, name)+": timeout",
+		detail(err)+"\n\nThe operation goes on in the background. Apply again to resume it, or raise the time in the timeouts block. "+
+			"If Terraform marked the resource as tainted although what exists is good, `terraform untaint` it first.")
+}
+
+func summary(verb, kind, name string) string {
+	return fmt.Sprintf("Unable to %s %s %q", verb, kind, name)
+}
+
+const maxMessage = 2048
+
+// secrets are never shown, wherever a server may have put them.
+var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|ya29\.\S+|-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(-----END[^-]*-----|$)`)
+
+func detail(err error) string {
+	text := err.Error()
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + " … (truncated)"
+	}
+	text = secrets.ReplaceAllString(text, "[redacted]")
+	code := gcp.Code(err)
+	if code != codes.Unknown && !strings.Contains(text, code.String()) {
+		text += fmt.Sprintf(" (%s)", code)
+	}
+	if h := hint(err, code); h != "" {
+		text += "\n\n" + h
+	}
+	return text
+}
+
+func hint(err error, code codes.Code) string {
+	switch reason := gcp.Reason(err); {
+	case reason == "SERVICE_DISABLED":
+		return "Hint: enable the API in the project (gcloud services enable …) and apply again."
+	case code == codes.Unauthenticated:
+		return "Hint: the credential was refused or has expired. Refresh it (gcloud auth application-default login), or check credentials and access_token."
+	case code == codes.PermissionDenied:
+		return "Hint: grant the caller the missing permission; the provider's documentation lists what each operation needs."
+	case code == codes.ResourceExhausted:
+		return "Hint: the quota named above is used up. Request more, choose another machine type or region, or free what is not needed."
+	case code == codes.Unavailable:
+		return "Hint: the service did not answer. Check the network and, if one is set, emulator_host or the custom endpoint; then apply again."
+	}
+	return ""
+}
