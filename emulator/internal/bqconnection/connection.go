@@ -143,7 +143,7 @@ func (s *Server) show(k key) *connectionpb.Connection {
 var (
 	parentPattern   = regexp.MustCompile(`^projects/([^/]+)/locations/([A-Za-z0-9-]+)$`)
 	namePattern     = regexp.MustCompile(`^projects/([^/]+)/locations/([A-Za-z0-9-]+)/connections/([^/]+)$`)
-	idPattern       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1024}$`)
+	idPattern       = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	locationPattern = regexp.MustCompile(`^(us|eu|[a-z]+-[a-z]+[0-9]+)$`)
 )
 
