@@ -39,7 +39,7 @@ type Clients struct {
 	mu       sync.Mutex
 	made     map[string]any
 	projects map[string]string // project number or id → id
-	policies map[string]*sync.Mutex
+	locks    map[string]chan struct{}
 	closers  []func() error
 }
 
@@ -50,7 +50,7 @@ func Connect(_ context.Context, c Config) (*Clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	clients := &Clients{config: c, made: map[string]any{}, projects: map[string]string{}, policies: map[string]*sync.Mutex{}}
+	clients := &Clients{config: c, made: map[string]any{}, projects: map[string]string{}, locks: map[string]chan struct{}{}}
 	if clients.plaintext() {
 		return clients, nil
 	}
@@ -270,6 +270,24 @@ func (c *Clients) ProjectID(ctx context.Context, project string) (string, error)
 	c.projects[project] = id
 	c.mu.Unlock()
 	return id, nil
+}
+
+// Lock keeps this process from fighting itself over one object, such as an
+// endpoint or a policy. It waits for its turn until ctx ends.
+func (c *Clients) Lock(ctx context.Context, key string) (unlock func(), err error) {
+	c.mu.Lock()
+	turn, ok := c.locks[key]
+	if !ok {
+		turn = make(chan struct{}, 1)
+		c.locks[key] = turn
+	}
+	c.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Close releases every client that was made.

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -88,7 +87,11 @@ const policyBudget = 2 * time.Minute
 // under its etag; after a conflict or a lost answer it starts again from what is
 // there then. Nothing is written when edit reports no change.
 func (c *Clients) editPolicy(ctx context.Context, project string, edit func(*iampb.Policy) (changed bool)) error {
-	defer c.lockPolicy(project)()
+	unlock, err := c.Lock(ctx, "policy of "+project)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	projects, err := c.Projects(ctx)
 	if err != nil {
 		return err
@@ -116,19 +119,6 @@ func (c *Clients) editPolicy(ctx context.Context, project string, edit func(*iam
 			return err
 		}
 	}
-}
-
-// lockPolicy keeps this process from fighting itself over one policy.
-func (c *Clients) lockPolicy(project string) (unlock func()) {
-	c.mu.Lock()
-	l, ok := c.policies[project]
-	if !ok {
-		l = &sync.Mutex{}
-		c.policies[project] = l
-	}
-	c.mu.Unlock()
-	l.Lock()
-	return l.Unlock
 }
 
 func holds(b *iampb.Binding, member string) bool {

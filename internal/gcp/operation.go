@@ -87,7 +87,7 @@ func WaitOperation(ctx context.Context, client OperationGetter, name string, onP
 			return nil, &WaitError{name, time.Since(start), last, ctx.Err()}
 		case err == nil:
 			refusedSince = time.Time{}
-			last = stageOf(op)
+			last = Stage(op)
 			if onPoll != nil {
 				onPoll(op)
 			}
@@ -121,9 +121,9 @@ func WaitOperation(ctx context.Context, client OperationGetter, name string, onP
 	}
 }
 
-// stageOf tells how far an operation is, from metadata that has a deployment
-// stage.
-func stageOf(op *longrunningpb.Operation) string {
+// Stage tells how far an operation is, from metadata that has a deployment
+// stage; "" when it has none.
+func Stage(op *longrunningpb.Operation) string {
 	m, err := op.GetMetadata().UnmarshalNew()
 	if err != nil {
 		return ""

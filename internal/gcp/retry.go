@@ -30,6 +30,10 @@ var (
 	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute}
 	// idempotent: a write of absolute values, or one guarded by an etag.
 	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute}
+	// replanned: after a conflict the request itself may be stale (its etag, its
+	// traffic split), so the caller reads the endpoint again and decides anew;
+	// only a lost answer is met by sending the same again.
+	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute}
 	// sentOnce: a second send could double the effect; the caller looks what there is.
 	sentOnce = policy{}
 )
@@ -43,7 +47,7 @@ var retries = map[string]policy{
 	"vertex.models.list":              read,
 	"vertex.models.listVersions":      read,
 	"vertex.models.upload":            recoverable, // model_id is ours
-	"vertex.models.uploadVersion":     sentOnce,       // each one adds a version
+	"vertex.models.uploadVersion":     sentOnce,    // each one adds a version
 	"vertex.models.update":            idempotent,
 	"vertex.models.mergeAliases":      idempotent,
 	"vertex.models.delete":            recoverable,
@@ -51,11 +55,11 @@ var retries = map[string]policy{
 	"vertex.endpoints.get":            read,
 	"vertex.endpoints.list":           read,
 	"vertex.endpoints.create":         recoverable, // endpoint_id is ours
-	"vertex.endpoints.update":         idempotent,  // etag
+	"vertex.endpoints.update":         replanned,   // etag
 	"vertex.endpoints.delete":         recoverable,
-	"vertex.endpoints.deployModel":    recoverable, // DeployedModel.id is ours
-	"vertex.endpoints.undeployModel":  recoverable,
-	"vertex.endpoints.mutateDeployed": idempotent,
+	"vertex.endpoints.deployModel":    replanned, // DeployedModel.id is ours
+	"vertex.endpoints.undeployModel":  replanned,
+	"vertex.endpoints.mutateDeployed": replanned,
 	"vertex.operations.get":           read,
 	"vertex.operations.list":          read,
 	"vertex.predict":                  read,
