@@ -73,7 +73,7 @@ func (p *gcpml) Schema(_ context.Context, _ provider.SchemaRequest, resp *provid
 			"vertex_ai_custom_endpoint":           optional("Endpoint of the Vertex AI API, for instance `https://us-central1-aiplatform.googleapis.com/v1/`. It is called by gRPC, so the path must be `/v1/`. Environment: `GOOGLE_VERTEX_AI_CUSTOM_ENDPOINT`."),
 			"big_query_custom_endpoint":           optional("Endpoint of the BigQuery API, for instance `https://bigquery.googleapis.com/bigquery/v2/`. Environment: `GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT`."),
 			"bigquery_connection_custom_endpoint": optional("Endpoint of the BigQuery Connection API, for instance `https://bigqueryconnection.googleapis.com/v1/`. Environment: `GOOGLE_BIGQUERY_CONNECTION_CUSTOM_ENDPOINT`."),
-			"emulator_host": optional("`host:port` of a gcpml-emulator. Every call goes there, without a credential. Conflicts with credentials and custom endpoints. Environment: `GCPML_EMULATOR_HOST`."),
+			"emulator_host":                       optional("`host:port` of a gcpml-emulator. Every call goes there, without a credential. Conflicts with credentials and custom endpoints. Environment: `GCPML_EMULATOR_HOST`."),
 			"ownership_id": optional("Lets an apply adopt existing objects that carry this id in their `gcpml-owner` label and were made from the same configuration, so that an apply that was killed can be repeated. " +
 				"Use one id for each state. Without it, an object that exists already is an error that names the import command. Environment: `GCPML_OWNERSHIP_ID`."),
 		},

@@ -55,7 +55,7 @@ var (
 	projectPart  = `[a-z0-9.:-]+`
 	locationPart = `[A-Za-z0-9-]+`
 	idPart       = `[A-Za-z0-9_-]+`
-	fullName     = regexp.MustCompile(`^projects/(` + projectPart + `)/locations/(` + locationPart + `)/(\w+)/(` + idPart + `)(?:@([a-z0-9-]+))?$`)
+	fullName     = regexp.MustCompile(`^projects/(` + projectPart + `)/locations/(` + locationPart + `)/(\w+)/(` + idPart + `)(?:@([A-Za-z0-9-]+))?$`)
 )
 
 // ParseName reads the full name of a resource of this kind. It takes what users
@@ -125,43 +125,45 @@ func (n RemoteModelName) String() string {
 }
 
 var (
-	remoteModelPath   = regexp.MustCompile(`^(?:projects/)?(` + projectPart + `)/(?:datasets/)?(\w+)/(?:models/)?(\w+)$`)
-	remoteModelDotted = regexp.MustCompile(`^(?:(` + projectPart + `)[.:])?(\w+)\.(\w+)$`)
-	datasetSlashModel = regexp.MustCompile(`^(\w+)/(\w+)$`)
+	remoteModelPaths = []*regexp.Regexp{
+		regexp.MustCompile(`^projects/(` + projectPart + `)/datasets/(\w+)/models/(\w+)$`),
+		regexp.MustCompile(`^(` + projectPart + `)/(\w+)/(\w+)$`),
+		regexp.MustCompile(`^()(\w+)/(\w+)$`),
+		// Dots separate here, so that a project has them only in a domain prefix.
+		regexp.MustCompile(`^(?:((?:[a-z0-9.-]+:)?[a-z0-9-]+)[.:])?(\w+)\.(\w+)$`),
+	}
 )
 
 // ParseRemoteModelName reads projects/P/datasets/D/models/M, P/D/M, P.D.M, and,
 // with a default project, D/M and D.M.
 func ParseRemoteModelName(s, defaultProject string) (RemoteModelName, error) {
 	s = strings.TrimPrefix(trimHost(s), "bigquery/v2/")
-	if m := remoteModelPath.FindStringSubmatch(s); m != nil {
-		return RemoteModelName{m[1], m[2], m[3]}, nil
-	}
-	m := remoteModelDotted.FindStringSubmatch(s)
-	if m == nil {
-		if m = datasetSlashModel.FindStringSubmatch(s); m != nil {
-			m = []string{m[0], "", m[1], m[2]}
+	for _, form := range remoteModelPaths {
+		m := form.FindStringSubmatch(s)
+		if m == nil {
+			continue
+		}
+		n := RemoteModelName{Project: m[1], Dataset: m[2], ID: m[3]}
+		if n.Project == "" {
+			n.Project = defaultProject
+		}
+		if n.Project != "" {
+			return n, nil
 		}
 	}
-	if m != nil && m[1] == "" {
-		m[1] = defaultProject
-	}
-	if m == nil || m[1] == "" {
-		return RemoteModelName{}, fmt.Errorf("%q is not of the form projects/PROJECT/datasets/DATASET/models/MODEL or PROJECT.DATASET.MODEL", s)
-	}
-	return RemoteModelName{m[1], m[2], m[3]}, nil
+	return RemoteModelName{}, fmt.Errorf("%q is not of the form projects/PROJECT/datasets/DATASET/models/MODEL or PROJECT.DATASET.MODEL", s)
 }
 
 var (
-	notSlug   = regexp.MustCompile(`[^a-z0-9]+`)
-	startDigt = regexp.MustCompile(`^[0-9]`)
+	notSlug    = regexp.MustCompile(`[^a-z0-9]+`)
+	digitFirst = regexp.MustCompile(`^[0-9]`)
 )
 
 // Slug makes an id from a display name: lower case, with sep between words,
 // a letter first, at most 63 characters; "" when nothing usable is left.
 func Slug(display, sep string) string {
 	s := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(display), sep), sep)
-	if startDigt.MatchString(s) {
+	if digitFirst.MatchString(s) {
 		s = "m" + sep + s
 	}
 	if len(s) > 63 {

@@ -1,0 +1,132 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/api/googleapi"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+func withDetails(t *testing.T, code codes.Code, detail *errdetails.RetryInfo) error {
+	t.Helper()
+	s, err := status.New(code, "busy").WithDetails(detail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Err()
+}
+
+func TestRetryTable(t *testing.T) {
+	after3s := withDetails(t, codes.ResourceExhausted, &errdetails.RetryInfo{RetryDelay: durationpb.New(3 * time.Second)})
+	for name, c := range map[string]struct {
+		call    string
+		err     error
+		retried bool
+	}{
+		"read, unavailable":            {"vertex.models.get", status.Error(codes.Unavailable, "x"), true},
+		"read, connection lost":        {"bigquery.jobs.get", fmt.Errorf("get: %w", io.ErrUnexpectedEOF), true},
+		"read, 503":                    {"bigquery.jobs.get", &googleapi.Error{Code: 503}, true},
+		"read, not found":              {"vertex.models.get", status.Error(codes.NotFound, "x"), false},
+		"read, permission":             {"vertex.models.get", status.Error(codes.PermissionDenied, "x"), false},
+		"read, bad request":            {"bigquery.jobs.get", &googleapi.Error{Code: 400}, false},
+		"create with our id":           {"vertex.endpoints.create", status.Error(codes.Unavailable, "x"), true},
+		"create with our id, internal": {"vertex.endpoints.create", status.Error(codes.Internal, "x"), false},
+		"new version":                  {"vertex.models.uploadVersion", status.Error(codes.Unavailable, "x"), false},
+		"policy write":                 {"resourcemanager.projects.setIamPolicy", status.Error(codes.Aborted, "x"), false},
+		"quota without a delay":        {"vertex.endpoints.deployModel", status.Error(codes.ResourceExhausted, "quota"), false},
+		"rate limit with a delay":      {"vertex.endpoints.deployModel", after3s, true},
+		"rate limit by reason":         {"bigquery.jobs.insert", &googleapi.Error{Code: 403, Errors: []googleapi.ErrorItem{{Reason: "rateLimitExceeded"}}}, true},
+		"duplicate job":                {"bigquery.jobs.insert", &googleapi.Error{Code: 409, Errors: []googleapi.ErrorItem{{Reason: "duplicate"}}}, false},
+		"a call that is not listed":    {"vertex.unheardOf", status.Error(codes.Unavailable, "x"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				err := Retry(t.Context(), c.call, func(context.Context) error {
+					if tries++; tries == 1 {
+						return c.err
+					}
+					return nil
+				})
+				if retried := tries > 1; retried != c.retried || (err == nil) != c.retried {
+					t.Errorf("%d tries, error %v", tries, err)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryHonoursTheServersDelay(t *testing.T) {
+	for name, refusal := range map[string]error{
+		"RetryInfo":   withDetails(t, codes.ResourceExhausted, &errdetails.RetryInfo{RetryDelay: durationpb.New(7 * time.Second)}),
+		"Retry-After": &googleapi.Error{Code: 429, Header: http.Header{"Retry-After": {"7"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, tries := time.Now(), 0
+				_ = Retry(t.Context(), "vertex.models.get", func(context.Context) error {
+					if tries++; tries == 1 {
+						return refusal
+					}
+					return nil
+				})
+				if waited := time.Since(start); waited < 7*time.Second || waited > 8*time.Second {
+					t.Errorf("waited %s, the server asked for 7s", waited)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, tries := time.Now(), 0
+		down := status.Error(codes.Unavailable, "down")
+		err := Retry(t.Context(), "vertex.models.get", func(context.Context) error { tries++; return down })
+		if elapsed := time.Since(start); !errors.Is(err, down) || elapsed > 2*time.Minute || tries < 5 || tries > 60 {
+			t.Errorf("%d tries in %s, %v", tries, elapsed, err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		down := status.Error(codes.Unavailable, "down")
+		start := time.Now()
+		err := Retry(ctx, "vertex.models.get", func(context.Context) error { return down })
+		if !errors.Is(err, down) || time.Since(start) > 10*time.Second {
+			t.Errorf("after the caller's deadline: %v in %s; want the server's own error", err, time.Since(start))
+		}
+	})
+}
+
+func TestCode(t *testing.T) {
+	for want, err := range map[codes.Code]error{
+		codes.OK:                nil,
+		codes.NotFound:          &googleapi.Error{Code: 404},
+		codes.AlreadyExists:     &googleapi.Error{Code: 409},
+		codes.Unavailable:       io.EOF,
+		codes.Canceled:          fmt.Errorf("x: %w", context.Canceled),
+		codes.DeadlineExceeded:  context.DeadlineExceeded,
+		codes.Unknown:           errors.New("other"),
+		codes.Aborted:           fmt.Errorf("x: %w", status.Error(codes.Aborted, "etag")),
+		codes.Internal:          &googleapi.Error{Code: 500},
+		codes.ResourceExhausted: &googleapi.Error{Code: 429},
+	} {
+		if got := Code(err); got != want {
+			t.Errorf("Code(%v) = %v, want %v", err, got, want)
+		}
+	}
+}
