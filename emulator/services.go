@@ -13,16 +13,19 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/journal"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/operations"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/project"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/rest"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/serving"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/storage"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/vertexai"
 )
 
 // wire builds every service, in the order in which they need each other, and
 // returns the handler for all of them. A gRPC service is registered on server
 // and thereby has its REST routes too; an API without gRPC is given a path in
 // routes. What a service holds is reported to the inventory.
-func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
+func (s *Server) wire(_ context.Context, opts Options) (http.Handler, error) {
 	switches, err := assume.Parse(opts.Assume)
 	if err != nil {
 		return nil, err
@@ -35,11 +38,29 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 		calls    = journal.New(now)
 		server   = grpc.NewServer(
 			grpc.MaxRecvMsgSize(rest.MaxBody),
-			grpc.ChainUnaryInterceptor(calls.Unary, s.faults.Unary),
+			grpc.ChainUnaryInterceptor(calls.Unary, s.faults.Unary, explainUnary),
+			grpc.StreamInterceptor(explainStream),
 		)
 		routes = new(router)
 	)
-	_, _, _ = switches, projects, ctx
+	names := project.Names{Registry: projects, ShowID: switches.Is(assume.ProjectInNames, "id")}
+
+	// Vertex AI, with the operations of its resources and the model servers.
+	models, err := serving.NewCatalog(opts.ModelServers, now, opts.Logger)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(models.Close)
+	work := operations.New(now, names)
+	s.onClose(work.Close)
+	work.Register(server)
+	vertex := vertexai.New(vertexai.Config{
+		Clock: now, Assume: switches, Names: names, Operations: work, Serving: models, Timeline: timeline, Log: opts.Logger,
+		OperationLatency: opts.OperationLatency, DeployLatency: opts.DeployLatency,
+	})
+	vertex.Register(server)
+	inv.Add("models", vertex.Models)
+	inv.Add("endpoints", vertex.Endpoints)
 
 	// Cloud Storage.
 	bucket, err := storage.New(storage.Config{Addr: s.Addr, Objects: storageObjects(opts.Objects), Dir: opts.StorageDir})

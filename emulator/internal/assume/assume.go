@@ -30,6 +30,8 @@ const (
 	TakenModelIDCode     Key = "taken-model-id-code"
 	MissingTrafficSplit  Key = "missing-traffic-split"
 	DefaultAliasOnUpload Key = "default-alias-after-upload"
+	NewVersionFields     Key = "model-fields-on-new-version"
+	DeployedModelVersion Key = "version-in-deployed-model-name"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -54,6 +56,8 @@ var Switches = []Switch{
 	{TakenModelIDCode, []string{"ALREADY_EXISTS", "INVALID_ARGUMENT"}, "Which code does UploadModel answer for a model_id that is taken?"},
 	{MissingTrafficSplit, []string{"all-to-first", "error"}, "What does the first DeployModel without a traffic_split do?"},
 	{DefaultAliasOnUpload, []string{"stays", "moves"}, "Which version carries the default alias after a new version is uploaded without aliases?"},
+	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
+	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
 }
 
 // Set holds the chosen values. The zero value has every default.
