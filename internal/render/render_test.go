@@ -1,0 +1,224 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package render_test
+
+import (
+	stdcsv "encoding/csv"
+	stdjson "encoding/json"
+	"errors"
+	"iter"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/query"
+	"github.com/gcpml/terraform-provider-gcpml/internal/render"
+)
+
+func seq(rows ...query.Row) iter.Seq2[query.Row, error] {
+	return func(yield func(query.Row, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+func write(t *testing.T, format string, o render.Options, r render.Result) (string, render.Summary) {
+	t.Helper()
+	renderer, err := render.New(format, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	summary, err := renderer.Render(&out, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), summary
+}
+
+func columns(types ...string) query.Schema {
+	var s query.Schema
+	for i, typ := range types {
+		s = append(s, query.Field{Name: string(rune('a' + i)), Type: typ})
+	}
+	return s
+}
+
+// The expectations are those of the table "JSON encodings" in the GoogleSQL
+// reference (TO_JSON_STRING).
+func TestJSONValues(t *testing.T) {
+	for _, test := range []struct {
+		field query.Field
+		value any
+		want  string
+	}{
+		{query.Field{Type: "STRING"}, nil, `null`},
+		{query.Field{Type: "BOOL"}, true, `true`},
+		{query.Field{Type: "INT64"}, int64(0), `0`},
+		{query.Field{Type: "INT64"}, int64(9007199254740992), `9007199254740992`},
+		{query.Field{Type: "INT64"}, int64(-9007199254740992), `-9007199254740992`},
+		{query.Field{Type: "INT64"}, int64(9007199254740993), `"9007199254740993"`},
+		{query.Field{Type: "INT64"}, int64(math.MinInt64), `"-9223372036854775808"`},
+		{query.Field{Type: "NUMERIC"}, "-1", `-1`},
+		{query.Field{Type: "NUMERIC"}, "40000000000000000000", `"40000000000000000000"`},
+		{query.Field{Type: "NUMERIC"}, "1.5", `"1.5"`},
+		{query.Field{Type: "BIGNUMERIC"}, "0.00000000000000000000000000000000000001", `"0.00000000000000000000000000000000000001"`},
+		{query.Field{Type: "FLOAT64"}, 1.0, `1`},
+		{query.Field{Type: "FLOAT64"}, 0.1, `0.1`},
+		{query.Field{Type: "FLOAT64"}, math.MaxFloat64, `1.7976931348623157e+308`},
+		{query.Field{Type: "FLOAT64"}, 5e-324, `5e-324`},
+		{query.Field{Type: "FLOAT64"}, math.NaN(), `"NaN"`},
+		{query.Field{Type: "FLOAT64"}, math.Inf(1), `"Infinity"`},
+		{query.Field{Type: "FLOAT64"}, math.Inf(-1), `"-Infinity"`},
+		{query.Field{Type: "STRING"}, "<ä\"\\\n\x00>", `"<ä\"\\\n\u0000>"`},
+		{query.Field{Type: "BYTES"}, []byte("Google"), `"R29vZ2xl"`},
+		{query.Field{Type: "DATE"}, "2017-03-06", `"2017-03-06"`},
+		{query.Field{Type: "TIMESTAMP"}, "2024-05-06T07:08:09.123456Z", `"2024-05-06T07:08:09.123456Z"`},
+		{query.Field{Type: "JSON"}, `{"n": 12345678901234567890.10, "l": [ ]}`, `{"n":12345678901234567890.10,"l":[]}`},
+		{query.Field{Type: "JSON"}, `not JSON`, `"not JSON"`},
+		{query.Field{Type: "GEOGRAPHY"}, "POINT(1 2)", `"POINT(1 2)"`},
+		{query.Field{Type: "INT64", Repeated: true}, []any{int64(1), int64(2)}, `[1,2]`},
+		{query.Field{Type: "INT64", Repeated: true}, []any{}, `[]`},
+		{
+			query.Field{Type: "STRUCT", Fields: []query.Field{{Name: "z", Type: "STRING"}, {Name: "a", Type: "FLOAT64", Repeated: true}}},
+			query.Row{"x", []any{math.NaN()}},
+			`{"z":"x","a":["NaN"]}`,
+		},
+	} {
+		test.field.Name = "c"
+		got, _ := write(t, "json", render.Options{}, render.Result{Schema: query.Schema{test.field}, Rows: seq(query.Row{test.value})})
+		want := "[\n  {\"c\":" + test.want + "}\n]\n"
+		if got != want {
+			t.Errorf("%s %v:\ngot  %swant %s", test.field.SQLType(), test.value, got, want)
+		}
+		if !stdjson.Valid([]byte(got)) {
+			t.Errorf("%s is not valid JSON", got)
+		}
+	}
+}
+
+func TestJSONDocument(t *testing.T) {
+	schema := columns("STRING", "INT64")
+	for want, r := range map[string]render.Result{
+		"[]\n":                            {Schema: schema, Rows: seq()},
+		"[\n  {\"a\":\"x\",\"b\":1}\n]\n": {Schema: schema, Rows: seq(query.Row{"x", int64(1)})},
+		"[\n  {\"a\":\"x\",\"b\":1},\n  {\"a\":null,\"b\":2}\n]\n": {Schema: schema, Rows: seq(query.Row{"x", int64(1)}, query.Row{nil, int64(2)})},
+	} {
+		if got, _ := write(t, "json", render.Options{}, r); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+	if got, _ := write(t, "json", render.Options{}, render.Result{}); got != "[]\n" {
+		t.Errorf("no result set: %q", got)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	schema := append(columns("STRING", "INT64", "FLOAT64", "BOOL", "BYTES"), query.Field{Name: "f g", Type: "INT64", Repeated: true}, query.Field{Name: `h"i`, Type: "STRING"})
+	got, summary := write(t, "csv", render.Options{MaxRows: 1}, render.Result{Schema: schema, Total: 2, Rows: seq(
+		query.Row{"a,b", int64(math.MaxInt64), math.Inf(1), true, []byte{255}, []any{int64(1), int64(2)}, "say \"hi\"\r\nthere"},
+		query.Row{"", nil, nil, nil, nil, []any{}, " x"},
+	)})
+	want := "a,b,c,d,e,f g,\"h\"\"i\"\n" +
+		"\"a,b\",9223372036854775807,Infinity,true,/w==,\"[1,2]\",\"say \"\"hi\"\"\r\nthere\"\n" +
+		"\"\",,,,,[],\" x\"\n"
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if summary.Written != 2 || summary.Cut {
+		t.Errorf("csv is never cut: %+v", summary)
+	}
+	if _, err := stdcsv.NewReader(strings.NewReader(got)).ReadAll(); err != nil {
+		t.Error(err)
+	}
+	// A NULL alone in its row still is a record.
+	got, _ = write(t, "csv", render.Options{}, render.Result{Schema: columns("STRING"), Rows: seq(query.Row{nil}, query.Row{"x"})})
+	records, err := stdcsv.NewReader(strings.NewReader(got)).ReadAll()
+	if err != nil || len(records) != 3 {
+		t.Errorf("%q has %d records, %v", got, len(records), err)
+	}
+	if got, _ := write(t, "csv", render.Options{}, render.Result{}); got != "" {
+		t.Errorf("no result set: %q", got)
+	}
+}
+
+func TestTable(t *testing.T) {
+	r := render.Result{Schema: query.Schema{{Name: "name", Type: "STRING"}, {Name: "n", Type: "INT64"}}, Total: 3, Rows: seq(
+		query.Row{"é\n\x1b[2J", int64(1)}, query.Row{nil, int64(22)}, query.Row{"last", nil},
+	)}
+	want := `
+┌────────────┬──────┐
+│ name       │    n │
+├────────────┼──────┤
+│ é\n\x1b[2J │    1 │
+│ NULL       │   22 │
+│ last       │ NULL │
+└────────────┴──────┘
+(3 rows)
+`
+	if got, summary := write(t, "table", render.Options{}, r); "\n"+got != want || summary.Cut {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	got, summary := write(t, "table", render.Options{MaxRows: 2}, r)
+	if !summary.Cut || summary.Written != 2 || !strings.HasSuffix(got, "\n(2 of 3 rows; the others are not shown)\n") || strings.Contains(got, "last") {
+		t.Errorf("got %s, %+v", got, summary)
+	}
+	if _, summary := write(t, "table", render.Options{MaxRows: 3}, r); summary.Cut {
+		t.Error("nothing was left out")
+	}
+	if got, _ := write(t, "table", render.Options{}, render.Result{}); got != "" {
+		t.Errorf("no result set: %q", got)
+	}
+}
+
+// A table that shows two rows does not read a million.
+func TestTableStopsReading(t *testing.T) {
+	read := 0
+	rows := func(yield func(query.Row, error) bool) {
+		for range 1000 {
+			read++
+			if !yield(query.Row{"x"}, nil) {
+				return
+			}
+		}
+	}
+	write(t, "table", render.Options{MaxRows: 2}, render.Result{Schema: columns("STRING"), Total: 1000, Rows: rows})
+	if read != 3 {
+		t.Errorf("read %d rows", read)
+	}
+}
+
+// A document that is not whole must not look as if it were.
+func TestRenderFailure(t *testing.T) {
+	broken := errors.New("the line is cut")
+	rows := func(yield func(query.Row, error) bool) {
+		_ = yield(query.Row{"x"}, nil) && yield(nil, broken)
+	}
+	for _, format := range render.Formats() {
+		renderer, _ := render.New(format, render.Options{})
+		var out strings.Builder
+		if _, err := renderer.Render(&out, render.Result{Schema: columns("STRING"), Total: 2, Rows: rows}); !errors.Is(err, broken) {
+			t.Errorf("%s: got %v", format, err)
+		}
+		if format == "json" && stdjson.Valid([]byte(out.String())) {
+			t.Errorf("%q parses", out.String())
+		}
+		if _, err := renderer.Render(full{}, render.Result{Schema: columns("STRING"), Rows: seq(query.Row{"x"})}); err == nil {
+			t.Errorf("%s: a full disk went unnoticed", format)
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestUnknownFormat(t *testing.T) {
+	if _, err := render.New("xml", render.Options{}); err == nil || err.Error() != `"xml" is not a format: use one of csv, json, table` {
+		t.Errorf("got %v", err)
+	}
+}
