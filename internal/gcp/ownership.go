@@ -21,6 +21,7 @@ const (
 	labelSpec        = "gcpml-spec"
 	labelIncarnation = "gcpml-incarnation"
 	markerPrefix     = "gcpml-"
+	systemPrefix     = "goog-"
 )
 
 // Marker is what gcpml writes on an object that it makes.
@@ -57,11 +58,24 @@ func (m Marker) Labels(user map[string]string) map[string]string {
 	return all
 }
 
-// UserLabels returns the labels without markers; nil when none are left.
+// Replace returns what to write instead of the labels old: the user's labels with
+// the marker added; those that Google set itself stay.
+func (m Marker) Replace(old, user map[string]string) map[string]string {
+	all := m.Labels(user)
+	for k, v := range old {
+		if strings.HasPrefix(k, systemPrefix) {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// UserLabels returns the labels without markers and without those that Google
+// sets itself ("goog-…"); nil when none are left.
 func UserLabels(labels map[string]string) map[string]string {
 	var user map[string]string
 	for k, v := range labels {
-		if strings.HasPrefix(k, markerPrefix) {
+		if strings.HasPrefix(k, markerPrefix) || strings.HasPrefix(k, systemPrefix) {
 			continue
 		}
 		if user == nil {
