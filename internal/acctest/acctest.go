@@ -123,9 +123,38 @@ type Inventory map[string][]json.RawMessage
 // Inventory reads what exists.
 func (tw *Twin) Inventory(t testing.TB) Inventory {
 	t.Helper()
-	var inv Inventory
-	tw.get(t, "inventory", &inv)
+	inv, err := tw.inventory()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return inv
+}
+
+// Serving is what the inventory tells of models and endpoints.
+type Serving struct {
+	Models []struct {
+		Name     string
+		Versions []struct {
+			VersionID string `json:"version_id"`
+			Aliases   []string
+		}
+	}
+	Endpoints []struct {
+		Name           string
+		DeployedModels []struct {
+			ID             string
+			DisplayName    string `json:"display_name"`
+			ModelVersionID string `json:"model_version_id"`
+		} `json:"deployed_models"`
+		TrafficSplit map[string]int `json:"traffic_split"`
+	}
+}
+
+// Serving reads which models and endpoints exist.
+func (tw *Twin) Serving(t testing.TB) (s Serving) {
+	t.Helper()
+	tw.get(t, "inventory", &s)
+	return s
 }
 
 func (tw *Twin) inventory() (Inventory, error) {

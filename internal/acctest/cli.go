@@ -1,0 +1,191 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package acctest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// CLI is Terraform or OpenTofu as a user runs it: a program of its own that
+// starts the provider as another program. terraform-plugin-testing serves the
+// provider inside the test, where it cannot be killed.
+type CLI struct {
+	t      testing.TB
+	binary string
+	dir    string
+	mirror string
+	env    []string
+}
+
+// NewCLI makes a working directory with this configuration, in which `init` has
+// run. The provider comes from bin/ (or GCPML_BIN_DIR), by a mirror of its own, so
+// that its process can be told from those of other tests.
+func (tw *Twin) NewCLI(t testing.TB, configuration string) *CLI {
+	t.Helper()
+	binary := os.Getenv("TF_ACC_TERRAFORM_PATH")
+	if binary == "" {
+		t.Fatal("set TF_ACC_TERRAFORM_PATH to a terraform or tofu (make test does)")
+	}
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	programs := os.Getenv("GCPML_BIN_DIR")
+	if programs == "" {
+		programs = filepath.Join(root, "bin")
+	}
+	c := &CLI{t: t, binary: binary, dir: t.TempDir(), mirror: t.TempDir()}
+	mirror := exec.Command(filepath.Join(root, "tools", "mirror.sh"), filepath.Join(programs, "terraform-provider-gcpml"),
+		"0.1.0", runtime.GOOS+"_"+runtime.GOARCH, c.mirror)
+	if out, err := mirror.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "TF_") && !strings.HasPrefix(pair, "GOOGLE_") && !strings.HasPrefix(pair, "GCPML_") {
+			c.env = append(c.env, pair)
+		}
+	}
+	c.env = append(c.env, "TF_CLI_CONFIG_FILE="+filepath.Join(c.mirror, "gcpml.tfrc"), "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1")
+	c.Write(configuration)
+	c.Must("init", "-no-color")
+	return c
+}
+
+// Write replaces the configuration.
+func (c *CLI) Write(configuration string) {
+	c.t.Helper()
+	const requirement = "terraform {\n  required_providers {\n    gcpml = { source = \"gcpml/gcpml\" }\n  }\n}\n\n"
+	if err := os.WriteFile(filepath.Join(c.dir, "main.tf"), []byte(requirement+configuration), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Run runs one command and returns its output, stderr included, and exit code.
+func (c *CLI) Run(args ...string) (output string, exit int) {
+	c.t.Helper()
+	return c.Start(args...).Wait()
+}
+
+// Must is Run for a command that has to succeed.
+func (c *CLI) Must(args ...string) string {
+	c.t.Helper()
+	out, exit := c.Run(args...)
+	if exit != 0 {
+		c.t.Fatalf("%s %s: exit code %d\n%s", filepath.Base(c.binary), strings.Join(args, " "), exit, out)
+	}
+	return out
+}
+
+// Running is a command that was started.
+type Running struct {
+	cli *CLI
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+// Start starts a command.
+func (c *CLI) Start(args ...string) *Running {
+	c.t.Helper()
+	r := &Running{cli: c, cmd: exec.Command(c.binary, args...)}
+	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = c.dir, c.env, &r.out, &r.out
+	r.cmd.WaitDelay = 30 * time.Second
+	if err := r.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	return r
+}
+
+// Wait waits for the command to end.
+func (r *Running) Wait() (output string, exit int) {
+	r.cli.t.Helper()
+	err := r.cmd.Wait()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		r.cli.t.Fatalf("%v\n%s", err, r.out.String())
+	}
+	return r.out.String(), r.cmd.ProcessState.ExitCode()
+}
+
+// KillProvider kills the provider processes that this CLI started, with SIGKILL,
+// and returns how many there were.
+func (c *CLI) KillProvider() int {
+	c.t.Helper()
+	killed := 0
+	programs, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil || len(programs) == 0 {
+		c.t.Skip("finding the provider's process needs /proc")
+	}
+	for _, exe := range programs {
+		target, err := os.Readlink(exe)
+		if err != nil || !strings.HasPrefix(target, c.mirror) && !strings.HasPrefix(target, c.dir) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(exe)))
+		if err != nil {
+			continue
+		}
+		if syscall.Kill(pid, syscall.SIGKILL) == nil {
+			killed++
+		}
+	}
+	return killed
+}
+
+// Hold makes the emulator keep back the reply to the next call of this method
+// after the call took effect (see `--enable-faults`), until release is called.
+// fired reports whether that has happened.
+func (tw *Twin) Hold(t testing.TB, method string) (fired func() bool, release func()) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"method": method, "action": "hold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post("http://"+tw.Host+"/_emulator/faults", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var set struct{ ID string }
+	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("setting a fault: %s, %v", resp.Status, err)
+	}
+	fired = func() bool {
+		var list struct {
+			Faults []struct {
+				ID    string
+				Fired bool
+			}
+		}
+		tw.get(t, "faults", &list)
+		for _, f := range list.Faults {
+			if f.ID == set.ID {
+				return f.Fired
+			}
+		}
+		return false
+	}
+	release = func() {
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodDelete, "http://"+tw.Host+"/_emulator/faults?id="+set.ID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	return fired, release
+}
