@@ -4,6 +4,12 @@
 package rest
 
 import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -34,4 +40,20 @@ func (c codec) MarshalAppend(base []byte, msg proto.Message) ([]byte, error) {
 // Unmarshal reads a message and words the error as Google does.
 func (c codec) Unmarshal(data []byte, msg proto.Message) error {
 	return payloadError(c.JSONCodec.Unmarshal(data, msg))
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+
+// payloadError words a JSON error as Google does and gives it its code.
+func payloadError(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
+	if m := unknownField.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("Invalid JSON payload received. Unknown name %q: Cannot find field.", m[1])
+	} else {
+		text = "Invalid JSON payload received. " + strings.TrimPrefix(text, "proto: ")
+	}
+	return connect.NewError(connect.CodeInvalidArgument, errors.New(text))
 }

@@ -8,13 +8,11 @@
 package rest
 
 import (
-	"errors"
 	"fmt"
+	"mime"
 	"net/http"
-	"regexp"
 	"strings"
 
-	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
 	"connectrpc.com/vanguard/vanguardgrpc"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -37,97 +35,50 @@ func New(server *grpc.Server) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REST routes: %w", err)
 	}
-	return systemParameters(inGoogleShape(transcoder)), nil
+	return systemParameters(plainJSON(inGoogleShape(transcoder))), nil
 }
 
 // operationRules adds the routes at which the operations of projects live;
-// operations.proto itself only has "/v1/{name=operations/**}".
+// operations.proto itself only has "/v1/{name=operations/**}". An operation is
+// the same in every version of the API, and gcloud polls at v1beta1 what it
+// started at v1.
 func operationRules() []*annotations.HttpRule {
 	var rules []*annotations.HttpRule
 	const service = "google.longrunning.Operations."
-	for _, parent := range []string{
-		"projects/*/locations/*",
-		"projects/*/locations/*/models/*",
-		"projects/*/locations/*/endpoints/*",
-	} {
-		name := "/v1/{name=" + parent + "/operations/*}"
-		rules = append(rules,
-			&annotations.HttpRule{Selector: service + "GetOperation", Pattern: &annotations.HttpRule_Get{Get: name}},
-			&annotations.HttpRule{Selector: service + "ListOperations", Pattern: &annotations.HttpRule_Get{Get: "/v1/{name=" + parent + "}/operations"}},
-			&annotations.HttpRule{Selector: service + "WaitOperation", Pattern: &annotations.HttpRule_Post{Post: name + ":wait"}},
-			&annotations.HttpRule{Selector: service + "CancelOperation", Pattern: &annotations.HttpRule_Post{Post: name + ":cancel"}},
-			&annotations.HttpRule{Selector: service + "DeleteOperation", Pattern: &annotations.HttpRule_Delete{Delete: name}},
-		)
+	for _, version := range []string{"v1", "v1beta1"} {
+		for _, parent := range []string{
+			"projects/*/locations/*",
+			"projects/*/locations/*/models/*",
+			"projects/*/locations/*/endpoints/*",
+		} {
+			name := "/" + version + "/{name=" + parent + "/operations/*}"
+			rules = append(rules,
+				&annotations.HttpRule{Selector: service + "GetOperation", Pattern: &annotations.HttpRule_Get{Get: name}},
+				&annotations.HttpRule{Selector: service + "ListOperations", Pattern: &annotations.HttpRule_Get{Get: "/" + version + "/{name=" + parent + "}/operations"}},
+				&annotations.HttpRule{Selector: service + "WaitOperation", Pattern: &annotations.HttpRule_Post{Post: name + ":wait"}, Body: "*"},
+				&annotations.HttpRule{Selector: service + "CancelOperation", Pattern: &annotations.HttpRule_Post{Post: name + ":cancel"}, Body: "*"},
+				&annotations.HttpRule{Selector: service + "DeleteOperation", Pattern: &annotations.HttpRule_Delete{Delete: name}},
+			)
+		}
 	}
 	return rules
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	WriteError(w, codes.NotFound, fmt.Sprintf("The requested URL %s was not found on this server.", r.URL.Path))
-}
-
-// inGoogleShape rewrites the plain-text answers that vanguard gives before it
-// knows the method (wrong verb, wrong content type, …) into Google's envelope.
-func inGoogleShape(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&shaper{ResponseWriter: w, request: r}, r)
-	})
-}
-
-type shaper struct {
-	http.ResponseWriter
-	request *http.Request
-	plain   bool // the answer is being replaced
-}
-
-func (s *shaper) WriteHeader(status int) {
-	h := s.Header()
-	if status < 400 || !strings.HasPrefix(h.Get("Content-Type"), "text/plain") {
-		if strings.HasPrefix(h.Get("Content-Type"), "application/json") {
-			h.Set("Content-Type", "application/json; charset=UTF-8")
-		}
-		s.ResponseWriter.WriteHeader(status)
+	if strings.HasPrefix(r.URL.Path, "/v1beta1/") {
+		WriteError(w, codes.Unimplemented, fmt.Sprintf("%s is not implemented by the emulator: of v1beta1 it has only operations; use v1.", r.URL.Path))
 		return
 	}
-	s.plain = true
-	switch status {
-	case http.StatusMethodNotAllowed, http.StatusNotFound:
-		h.Del("Allow")
-		notFound(s.ResponseWriter, s.request)
-	case http.StatusUnsupportedMediaType:
-		writeError(s.ResponseWriter, http.StatusBadRequest, codes.InvalidArgument,
-			fmt.Sprintf("Request with content type %q is not supported: use application/json.", s.request.Header.Get("Content-Type")), nil)
-	default:
-		writeError(s.ResponseWriter, status, codes.InvalidArgument, http.StatusText(status), nil)
-	}
+	WriteError(w, codes.NotFound, fmt.Sprintf("The requested URL %s was not found on this server. What the emulator implements is listed in its README.", r.URL.Path))
 }
 
-func (s *shaper) Write(b []byte) (int, error) {
-	if s.plain {
-		return len(b), nil
-	}
-	return s.ResponseWriter.Write(b)
-}
-
-// Flush lets streams through.
-func (s *shaper) Flush() {
-	if f, ok := s.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
-	}
-}
-
-var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
-
-// payloadError words a JSON error as Google does and gives it its code.
-func payloadError(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
-	if m := unknownField.FindStringSubmatch(text); m != nil {
-		text = fmt.Sprintf("Invalid JSON payload received. Unknown name %q: Cannot find field.", m[1])
-	} else {
-		text = "Invalid JSON payload received. " + strings.TrimPrefix(text, "proto: ")
-	}
-	return connect.NewError(connect.CodeInvalidArgument, errors.New(text))
+// plainJSON lets every spelling of the JSON content type through to vanguard,
+// which knows only some.
+func plainJSON(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && mediaType == "application/json" {
+			r.Header.Set("Content-Type", mediaType)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
