@@ -59,6 +59,8 @@ func newRootCommand(u *ui, runF func(context.Context, *runOptions, *ui) error) *
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, // the ui prints them
 		SilenceUsage:  true,
+		// Only a command that can be run complains about an unknown subcommand.
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(u.out)
 	root.SetErr(u.err)
