@@ -125,15 +125,17 @@ func (d *demo) roll(ctx context.Context) error {
 
 // checkTimeline reads from the emulator how the endpoint's split changed.
 func (d *demo) checkTimeline(ctx context.Context) error {
-	var timeline []struct {
-		Time           time.Time        `json:"time"`
-		DeployedModels []string         `json:"deployed_models"`
-		TrafficSplit   map[string]int32 `json:"traffic_split"`
+	var timeline struct {
+		Changes []struct {
+			Time           time.Time        `json:"time"`
+			DeployedModels []string         `json:"deployed_models"`
+			TrafficSplit   map[string]int32 `json:"traffic_split"`
+		}
 	}
 	if err := d.get(ctx, "/_emulator/timeline", &timeline); err != nil {
 		return err
 	}
-	for _, event := range timeline {
+	for _, event := range timeline.Changes {
 		if len(event.DeployedModels) == 0 {
 			continue
 		}

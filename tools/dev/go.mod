@@ -1,4 +1,4 @@
-module github.com/gcpml/terraform-provider-gcpml/tools/lint
+module github.com/gcpml/terraform-provider-gcpml/tools/dev
 
 go 1.26.8
 
