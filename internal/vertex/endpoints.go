@@ -1,0 +1,420 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package vertex
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	aiplatform "cloud.google.com/go/aiplatform/apiv1"
+	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+)
+
+// EndpointSpec is what an endpoint is to be.
+type EndpointSpec struct {
+	Name        gcp.Name
+	DisplayName string
+	Description string
+	Labels      map[string]string
+	// Deployments are by key. A Model without a version, or with an alias, means
+	// the version that this names now.
+	Deployments map[string]Deployment
+	// Traffic has percentages by key that sum to 100; nil means all to the only
+	// deployment.
+	Traffic map[string]int32
+	// Known are the ids of deployed models that are ours though their ids do not
+	// prove it, because they were imported.
+	Known []string
+	// Marker is written on the endpoint.
+	Marker gcp.Marker
+}
+
+// Ours tells which deployed models may be changed or undeployed.
+func (s EndpointSpec) Ours(d Deployed) bool { return d.SelfMade() || slices.Contains(s.Known, d.ID) }
+
+// EndpointMarker returns the marker for a new endpoint.
+func EndpointMarker(owner string, name gcp.Name) gcp.Marker { return gcp.NewMarker(owner, name.String()) }
+
+// Endpoint is an endpoint as the server has it.
+type Endpoint struct {
+	Name        gcp.Name // as it was asked for
+	DisplayName string
+	Description string
+	Labels      map[string]string // the user's
+	Marker      gcp.Marker
+	Deployed    []Deployed // sorted by key
+	// Traffic has percentages by the ids of deployed models.
+	Traffic    map[string]int32
+	UpdateTime time.Time
+	// DedicatedDNS is "" unless the endpoint is dedicated; then the shared DNS
+	// does not serve it.
+	DedicatedDNS string
+	Object       Object
+
+	etag   string
+	labels map[string]string // all of them
+	number string            // how the server spells the project
+}
+
+// ReadEndpoint returns an endpoint; [gcp.IsNotFound] tells that there is none.
+func (s *Service) ReadEndpoint(ctx context.Context, name gcp.Name) (*Endpoint, error) {
+	client, err := s.clients.Endpoints(ctx, name.Location)
+	if err != nil {
+		return nil, err
+	}
+	var e *pb.Endpoint
+	err = gcp.Retry(ctx, "vertex.endpoints.get", func(ctx context.Context) (err error) {
+		e, err = client.GetEndpoint(ctx, &pb.GetEndpointRequest{Name: name.String()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.endpoint(ctx, name, e), nil
+}
+
+func (s *Service) endpoint(ctx context.Context, name gcp.Name, e *pb.Endpoint) *Endpoint {
+	marker := gcp.MarkerOf(e.GetLabels())
+	out := &Endpoint{
+		Name: name, DisplayName: e.GetDisplayName(), Description: e.GetDescription(),
+		Labels: gcp.UserLabels(e.GetLabels()), Marker: marker, Traffic: e.GetTrafficSplit(), UpdateTime: timeOf(e.GetUpdateTime()),
+		DedicatedDNS: e.GetDedicatedEndpointDns(), Object: Object{marker.Incarnation, timeOf(e.GetCreateTime())},
+		etag: e.GetEtag(), labels: e.GetLabels(), number: projectIn(e.GetName()),
+	}
+	for _, d := range e.GetDeployedModels() {
+		out.Deployed = append(out.Deployed, s.deployed(ctx, out, d))
+	}
+	slices.SortFunc(out.Deployed, func(a, b Deployed) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+func (s *Service) deployed(ctx context.Context, of *Endpoint, d *pb.DeployedModel) Deployed {
+	model, err := gcp.ParseName(gcp.KindModel, d.GetModel())
+	if err == nil {
+		model = s.canonical(ctx, model, of.Name, of.number)
+	}
+	if v := d.GetModelVersionId(); v != "" {
+		model.Version = v
+	}
+	resources := d.GetDedicatedResources()
+	machine := resources.GetMachineSpec()
+	out := Deployed{
+		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Dedicated: resources != nil, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
+		Resources: Resources{
+			MachineType: machine.GetMachineType(), AcceleratorCount: machine.GetAcceleratorCount(),
+			MinReplicas: resources.GetMinReplicaCount(), MaxReplicas: max(resources.GetMaxReplicaCount(), resources.GetMinReplicaCount()),
+		},
+	}
+	if t := machine.GetAcceleratorType(); t != pb.AcceleratorType_ACCELERATOR_TYPE_UNSPECIFIED {
+		out.Resources.AcceleratorType = t.String()
+	}
+	return out
+}
+
+// IsAccelerator reports whether the API knows this accelerator type.
+func IsAccelerator(name string) bool {
+	v, known := pb.AcceleratorType_value[name]
+	return known && v != 0
+}
+
+// CreateEndpoint makes an endpoint, or adopts the one that an earlier attempt
+// made, and then rolls out what it is to serve. A failed roll-out leaves the
+// endpoint; [NotMadeError] tells that there is none.
+func (s *Service) CreateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
+	client, err := s.clients.Endpoints(ctx, spec.Name.Location)
+	if err != nil {
+		return nil, &NotMadeError{err}
+	}
+	e, _, err := creation[*Endpoint]{
+		kind: "endpoint", name: spec.Name, marker: spec.Marker,
+		create: func(ctx context.Context) error {
+			_, err := start(ctx, client, "vertex.endpoints.create", "creating the endpoint", r, func(ctx context.Context) (*aiplatform.CreateEndpointOperation, error) {
+				return client.CreateEndpoint(ctx, &pb.CreateEndpointRequest{
+					Parent: spec.Name.Parent(), EndpointId: spec.Name.ID,
+					Endpoint: &pb.Endpoint{DisplayName: spec.DisplayName, Description: spec.Description, Labels: spec.Marker.Labels(spec.Labels)},
+				})
+			})
+			return err
+		},
+		read:   func(ctx context.Context) (*Endpoint, error) { return s.ReadEndpoint(ctx, spec.Name) },
+		settle: func(ctx context.Context) (bool, error) { return settle(ctx, client, spec.Name, r) },
+		marked: func(e *Endpoint) gcp.Marker { return e.Marker },
+	}.do(ctx, s.patience)
+	if err != nil {
+		return nil, err
+	}
+	if r.Endpoint != nil {
+		r.Endpoint(e)
+	}
+	return s.UpdateEndpoint(ctx, spec, r)
+}
+
+// UpdateEndpoint makes an endpoint what spec says, without a moment in which a
+// request could not be served, and resumes an update that was interrupted.
+func (s *Service) UpdateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
+	want := target{traffic: spec.Traffic, ours: spec.Ours}
+	if want.traffic == nil && len(spec.Deployments) == 1 {
+		for key := range spec.Deployments {
+			want.traffic = map[string]int32{key: 100}
+		}
+	}
+	return s.converge(ctx, spec.Name, r, func(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint) (func(context.Context) error, error) {
+		if paths := spec.changes(have); len(paths) > 0 {
+			return func(ctx context.Context) error {
+				r.progress("updating %s", strings.Join(paths, ", "))
+				return s.patch(ctx, client, have, paths, &pb.Endpoint{
+					DisplayName: spec.DisplayName, Description: spec.Description, Labels: spec.Marker.Replace(have.labels, spec.Labels),
+				})
+			}, nil
+		}
+		if want.deployments == nil {
+			var err error
+			if want.deployments, err = s.resolve(ctx, spec.Deployments, have); err != nil {
+				return nil, err
+			}
+		}
+		if next := next(have, want); next != nil {
+			return func(ctx context.Context) error { return s.run(ctx, client, have, *next, r) }, nil
+		}
+		return nil, nil
+	})
+}
+
+// changes are the fields that differ, as paths of an update mask.
+func (s EndpointSpec) changes(have *Endpoint) (paths []string) {
+	if s.DisplayName != have.DisplayName {
+		paths = append(paths, "display_name")
+	}
+	if s.Description != have.Description {
+		paths = append(paths, "description")
+	}
+	if !maps.Equal(s.Marker.Replace(have.labels, s.Labels), have.labels) {
+		paths = append(paths, "labels")
+	}
+	return paths
+}
+
+// resolve gives every deployment the number of its model's version, and its
+// project the spelling that deployed models are read with.
+func (s *Service) resolve(ctx context.Context, deployments map[string]Deployment, have *Endpoint) (map[string]Deployment, error) {
+	out := map[string]Deployment{}
+	for _, key := range slices.Sorted(maps.Keys(deployments)) {
+		d := deployments[key]
+		if strings.Trim(d.Model.Version, "0123456789") != "" || d.Model.Version == "" {
+			m, err := s.ReadModel(ctx, d.Model)
+			if err != nil {
+				return nil, fmt.Errorf("unable to find the model %s of the deployment %q: %w", d.Model, key, err)
+			}
+			d.Model.Version = m.VersionID
+		}
+		d.Model = s.canonical(ctx, d.Model, have.Name, have.number)
+		d.Resources.MaxReplicas = max(d.Resources.MaxReplicas, d.Resources.MinReplicas)
+		out[key] = d
+	}
+	return out, nil
+}
+
+// A round looks at an endpoint and returns what is to be done to it next; nil
+// when nothing is.
+type round func(context.Context, *aiplatform.EndpointClient, *Endpoint) (func(context.Context) error, error)
+
+// maxRounds ends a fight with somebody who undoes each step.
+const maxRounds = 500
+
+// converge reads the endpoint and does the next thing until nothing is left to
+// do. When another writer comes in between it reads again and decides anew.
+func (s *Service) converge(ctx context.Context, name gcp.Name, r Report, decide round) (*Endpoint, error) {
+	client, err := s.clients.Endpoints(ctx, name.Location)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := s.clients.Lock(ctx, name.String())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, err := settle(ctx, client, name, r); err != nil {
+		return nil, err
+	}
+	pause := s.patience.begin()
+	for range maxRounds {
+		have, err := s.ReadEndpoint(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if r.Endpoint != nil {
+			r.Endpoint(have)
+		}
+		do, err := decide(ctx, client, have)
+		if err != nil || do == nil {
+			return have, err
+		}
+		if err = do(ctx); err == nil {
+			pause = s.patience.begin()
+			continue
+		}
+		budget := s.budget(err)
+		if budget == 0 || ctx.Err() != nil {
+			return nil, interrupted(ctx, err)
+		}
+		r.progress("the endpoint is being changed by somebody else, or not yet ready (%s): looking again", gcp.Message(err))
+		waited, settleErr := settle(ctx, client, name, r)
+		if settleErr != nil {
+			return nil, settleErr
+		}
+		if waited {
+			pause = s.patience.begin()
+		}
+		if !pause.wait(ctx, budget) {
+			return nil, interrupted(ctx, err)
+		}
+	}
+	return nil, fmt.Errorf("the endpoint did not become what it is to be in %d steps: is something else changing it?", maxRounds)
+}
+
+// budget is how long a refused step may be tried again, from a fresh look at the
+// endpoint; 0 for a refusal that is final.
+func (s *Service) budget(err error) time.Duration {
+	var failed *gcp.OperationError
+	switch isFailed := errors.As(err, &failed); {
+	case errors.Is(err, gcp.ErrOperationLost), isOneOf(err, codes.Aborted):
+		return s.patience.conflict
+	case isOneOf(err, codes.AlreadyExists): // our own deployment, whose answer was lost
+		return s.patience.conflict
+	case isFailed:
+		return 0 // a deployment that failed would fail again
+	case isOneOf(err, codes.FailedPrecondition):
+		return s.patience.precondition
+	}
+	return 0
+}
+
+// patch writes fields of an endpoint, unless it has changed since it was read.
+func (s *Service) patch(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, paths []string, e *pb.Endpoint) error {
+	e.Name, e.Etag = have.Name.String(), have.etag
+	return gcp.Retry(ctx, "vertex.endpoints.update", func(ctx context.Context) error {
+		_, err := client.UpdateEndpoint(ctx, &pb.UpdateEndpointRequest{Endpoint: e, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		return err
+	})
+}
+
+// run does one step of a roll-out.
+func (s *Service) run(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, do step, r Report) error {
+	name := have.Name.String()
+	switch do.kind {
+	case stepDeploy:
+		_, err := start(ctx, client, "vertex.endpoints.deployModel", fmt.Sprintf("deploying %q (%s)", do.key, do.deployment.Model), r,
+			func(ctx context.Context) (*aiplatform.DeployModelOperation, error) {
+				return client.DeployModel(ctx, &pb.DeployModelRequest{Endpoint: name, TrafficSplit: do.split, DeployedModel: deployedModel(do)})
+			})
+		return describe(err, "deploying %q", do.key)
+	case stepResize:
+		_, err := start(ctx, client, "vertex.endpoints.mutateDeployed", fmt.Sprintf("resizing %q", do.key), r,
+			func(ctx context.Context) (*aiplatform.MutateDeployedModelOperation, error) {
+				resources := do.deployment.Resources
+				return client.MutateDeployedModel(ctx, &pb.MutateDeployedModelRequest{
+					Endpoint: name,
+					DeployedModel: &pb.DeployedModel{Id: do.id, PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
+						MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
+					}}},
+					UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"}},
+				})
+			})
+		return describe(err, "resizing %q", do.key)
+	case stepShift:
+		r.progress("shifting traffic to %v", do.split)
+		return describe(s.patch(ctx, client, have, []string{"traffic_split"}, &pb.Endpoint{TrafficSplit: do.split}), "shifting traffic")
+	case stepUndeploy:
+		_, err := start(ctx, client, "vertex.endpoints.undeployModel", fmt.Sprintf("undeploying %q (%s)", do.key, do.id), r,
+			func(ctx context.Context) (*aiplatform.UndeployModelOperation, error) {
+				return client.UndeployModel(ctx, &pb.UndeployModelRequest{Endpoint: name, DeployedModelId: do.id})
+			})
+		if gcp.IsNotFound(err) {
+			return nil // gone is gone; an endpoint that is gone shows on the next reading
+		}
+		return describe(err, "undeploying %q (%s)", do.key, do.id)
+	}
+	return fmt.Errorf("vertex: unknown step %q", do.kind)
+}
+
+func deployedModel(do step) *pb.DeployedModel {
+	resources := do.deployment.Resources
+	return &pb.DeployedModel{
+		Id: do.id, DisplayName: do.key, Model: do.deployment.Model.String(),
+		PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
+			MachineSpec: &pb.MachineSpec{
+				MachineType:      resources.MachineType,
+				AcceleratorType:  pb.AcceleratorType(pb.AcceleratorType_value[resources.AcceleratorType]),
+				AcceleratorCount: resources.AcceleratorCount,
+			},
+			MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
+		}},
+	}
+}
+
+func describe(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// ForeignError means that an endpoint serves models that are not ours, so that
+// it was not deleted.
+type ForeignError struct {
+	Endpoint gcp.Name
+	Models   []Deployed
+}
+
+func (e *ForeignError) Error() string {
+	var names []string
+	for _, d := range e.Models {
+		names = append(names, fmt.Sprintf("%q (id %s, model %s)", d.Key, d.ID, d.Model))
+	}
+	return fmt.Sprintf("the endpoint also serves what was not deployed by this resource: %s. Undeploy it, or set force_destroy = true and apply before destroying", strings.Join(names, ", "))
+}
+
+// DeleteEndpoint undeploys what is ours and deletes the endpoint, if it is still
+// the object given; otherwise the error is [ErrReplaced]. What others deployed is
+// a [ForeignError] unless force is set. An endpoint that is gone is no error.
+func (s *Service) DeleteEndpoint(ctx context.Context, name gcp.Name, object Object, ours func(Deployed) bool, force bool, r Report) error {
+	_, err := s.converge(ctx, name, r, func(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint) (func(context.Context) error, error) {
+		if !object.Is(have.Object) {
+			return nil, ErrReplaced
+		}
+		foreign := slices.DeleteFunc(slices.Clone(have.Deployed), ours)
+		if len(foreign) > 0 && !force {
+			return nil, &ForeignError{name, foreign}
+		}
+		if next := next(have, target{ours: func(Deployed) bool { return true }}); next != nil {
+			return func(ctx context.Context) error { return s.run(ctx, client, have, *next, r) }, nil
+		}
+		return func(ctx context.Context) error {
+			_, err := start(ctx, client, "vertex.endpoints.delete", "deleting the endpoint", r, func(ctx context.Context) (*aiplatform.DeleteEndpointOperation, error) {
+				return client.DeleteEndpoint(ctx, &pb.DeleteEndpointRequest{Name: name.String()})
+			})
+			var failed *gcp.OperationError
+			if errors.As(err, &failed) && isOneOf(err, codes.FailedPrecondition) {
+				err = failed.Unwrap() // an undeployment that is not yet noticed: look again
+			}
+			return err
+		}, nil
+	})
+	if gcp.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,402 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package vertex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	aiplatform "cloud.google.com/go/aiplatform/apiv1"
+	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+)
+
+// DefaultAlias is carried by exactly one version of a model: the one that is
+// meant when none is named.
+const DefaultAlias = "default"
+
+// ModelSpec is what a model is to be.
+type ModelSpec struct {
+	Name        gcp.Name
+	DisplayName string
+	Description string
+	Labels      map[string]string
+	// Content is what the default version holds.
+	Content Content
+	// Marker is written on the model.
+	Marker gcp.Marker
+}
+
+// Content is what one version of a model holds; it never changes.
+type Content struct {
+	ArtifactURI string
+	Container   Container
+}
+
+// Container is what serves a version of a model.
+type Container struct {
+	ImageURI     string
+	Env          []EnvVar // in order: later ones may refer to earlier ones
+	Ports        []int32
+	PredictRoute string
+	HealthRoute  string
+}
+
+// EnvVar is an environment variable of a container.
+type EnvVar struct{ Name, Value string }
+
+// ModelMarker returns the marker for a new model.
+func ModelMarker(owner string, spec ModelSpec) gcp.Marker {
+	return gcp.NewMarker(owner, spec.fixed())
+}
+
+// fixed is what tells one model of this name from another.
+func (s ModelSpec) fixed() any { return []any{s.Name.String(), s.Content} }
+
+// Model is a model as the server has it, at one version.
+type Model struct {
+	Name        gcp.Name // as it was asked for, without a version
+	DisplayName string
+	Description string
+	Labels      map[string]string // the user's
+	Marker      gcp.Marker
+	VersionID   string
+	ArtifactURI string
+	// Container is nil when the server does not give it back.
+	Container  *Container
+	UpdateTime time.Time
+	Object     Object
+
+	aliases    []string
+	labels     map[string]string // all of them
+	deployedTo []*pb.DeployedModelRef
+}
+
+// ReadModel returns a model at the version that its name has, the default one if
+// it has none. [gcp.IsNotFound] tells that there is none.
+func (s *Service) ReadModel(ctx context.Context, name gcp.Name) (*Model, error) {
+	client, err := s.clients.Models(ctx, name.Location)
+	if err != nil {
+		return nil, err
+	}
+	var m *pb.Model
+	err = gcp.Retry(ctx, "vertex.models.get", func(ctx context.Context) (err error) {
+		m, err = client.GetModel(ctx, &pb.GetModelRequest{Name: name.String()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	marker := gcp.MarkerOf(m.GetLabels())
+	out := &Model{
+		Name: name.WithVersion(""), DisplayName: m.GetDisplayName(), Description: m.GetDescription(),
+		Labels: gcp.UserLabels(m.GetLabels()), Marker: marker, VersionID: m.GetVersionId(), ArtifactURI: m.GetArtifactUri(),
+		UpdateTime: timeOf(m.GetUpdateTime()), Object: Object{marker.Incarnation, timeOf(m.GetCreateTime())},
+		aliases: m.GetVersionAliases(), labels: m.GetLabels(), deployedTo: m.GetDeployedModels(),
+	}
+	if c := m.GetContainerSpec(); c != nil {
+		out.Container = &Container{ImageURI: c.GetImageUri(), PredictRoute: c.GetPredictRoute(), HealthRoute: c.GetHealthRoute()}
+		for _, e := range c.GetEnv() {
+			out.Container.Env = append(out.Container.Env, EnvVar{e.GetName(), e.GetValue()})
+		}
+		for _, p := range c.GetPorts() {
+			out.Container.Ports = append(out.Container.Ports, p.GetContainerPort())
+		}
+	}
+	return out, nil
+}
+
+// upload is the message of a version.
+func (s ModelSpec) upload(labels map[string]string, aliases ...string) *pb.Model {
+	c := s.Content.Container
+	container := &pb.ModelContainerSpec{ImageUri: c.ImageURI, PredictRoute: c.PredictRoute, HealthRoute: c.HealthRoute}
+	for _, e := range c.Env {
+		container.Env = append(container.Env, &pb.EnvVar{Name: e.Name, Value: e.Value})
+	}
+	for _, p := range c.Ports {
+		container.Ports = append(container.Ports, &pb.Port{ContainerPort: p})
+	}
+	return &pb.Model{
+		DisplayName: s.DisplayName, Description: s.Description, Labels: labels, VersionAliases: aliases,
+		ArtifactUri: s.Content.ArtifactURI, ContainerSpec: container,
+	}
+}
+
+// UploadModel uploads a model's first version, or adopts the model that an
+// earlier attempt made. [NotMadeError] tells that there is none.
+func (s *Service) UploadModel(ctx context.Context, spec ModelSpec, r Report) (*Model, error) {
+	client, err := s.clients.Models(ctx, spec.Name.Location)
+	if err != nil {
+		return nil, &NotMadeError{err}
+	}
+	m, adopted, err := creation[*Model]{
+		kind: "model", name: spec.Name, marker: spec.Marker,
+		create: func(ctx context.Context) error {
+			_, err := start(ctx, client, "vertex.models.upload", "uploading the model", r, func(ctx context.Context) (*aiplatform.UploadModelOperation, error) {
+				return client.UploadModel(ctx, &pb.UploadModelRequest{
+					Parent: spec.Name.Parent(), ModelId: spec.Name.ID, Model: spec.upload(spec.Marker.Labels(spec.Labels)),
+				})
+			})
+			return err
+		},
+		read:   func(ctx context.Context) (*Model, error) { return s.ReadModel(ctx, spec.Name) },
+		settle: func(ctx context.Context) (bool, error) { return settle(ctx, client, spec.Name, r) },
+		marked: func(m *Model) gcp.Marker { return m.Marker },
+	}.do(ctx, s.patience)
+	if err != nil || !adopted {
+		return m, err
+	}
+	if r.Model != nil {
+		r.Model(m)
+	}
+	return s.UpdateModel(ctx, spec, "", r)
+}
+
+// UpdateModel makes a model what spec says. A from that is not empty means that
+// its content changed since that version: a version with the new content is
+// uploaded, unless an earlier attempt did, and becomes the default one.
+func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, r Report) (*Model, error) {
+	client, err := s.clients.Models(ctx, spec.Name.Location)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := s.clients.Lock(ctx, spec.Name.String())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if from != "" {
+		version, err := s.newVersion(ctx, client, spec, from, r)
+		if err != nil {
+			return nil, fmt.Errorf("uploading a new version: %w", err)
+		}
+		err = gcp.Retry(ctx, "vertex.models.mergeAliases", func(ctx context.Context) error {
+			_, err := client.MergeVersionAliases(ctx, &pb.MergeVersionAliasesRequest{
+				Name: spec.Name.WithVersion(version).String(), VersionAliases: []string{DefaultAlias},
+			})
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("moving the alias %q to version %s: %w", DefaultAlias, version, err)
+		}
+	}
+	spec.Marker.Spec = gcp.SpecHash(spec.fixed())
+	m, err := s.ReadModel(ctx, spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	// Labels are kept for the model and for each version, and read merged: what is
+	// still there after the first call belongs to the version.
+	for _, name := range []gcp.Name{spec.Name, spec.Name.WithVersion(m.VersionID)} {
+		if r.Model != nil {
+			r.Model(m)
+		}
+		paths := spec.changes(m)
+		if name.Version != "" {
+			paths = slices.DeleteFunc(paths, func(p string) bool { return p != "labels" })
+		}
+		if len(paths) == 0 {
+			break
+		}
+		r.progress("updating %s", strings.Join(paths, ", "))
+		err := gcp.Retry(ctx, "vertex.models.update", func(ctx context.Context) error {
+			_, err := client.UpdateModel(ctx, &pb.UpdateModelRequest{
+				Model: &pb.Model{
+					Name: name.String(), DisplayName: spec.DisplayName, Description: spec.Description,
+					Labels: spec.Marker.Replace(m.labels, spec.Labels),
+				},
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+			})
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("updating %s: %w", strings.Join(paths, ", "), err)
+		}
+		if m, err = s.ReadModel(ctx, spec.Name); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// changes are the fields that differ, as paths of an update mask.
+func (s ModelSpec) changes(have *Model) (paths []string) {
+	if s.DisplayName != have.DisplayName {
+		paths = append(paths, "display_name")
+	}
+	if s.Description != have.Description {
+		paths = append(paths, "description")
+	}
+	if !maps.Equal(s.Marker.Replace(have.labels, s.Labels), have.labels) {
+		paths = append(paths, "labels")
+	}
+	return paths
+}
+
+// versionAlias is the alias that a version of our making carries from its upload
+// on. It is made of what the version holds and which one it follows, so that an
+// upload whose answer was lost is found, while a return to earlier content is a
+// version of its own.
+func versionAlias(c Content, from string) string {
+	return "gcpml-" + gcp.SpecHash([]any{c, from})
+}
+
+// maxUploads bounds the uploads of one version, each sent only after the one
+// before was seen to have had no effect.
+const maxUploads = 3
+
+// newVersion uploads the version that follows from, unless it is there, and
+// returns its id.
+func (s *Service) newVersion(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, from string, r Report) (string, error) {
+	alias := versionAlias(spec.Content, from)
+	find := func() (string, error) {
+		m, err := s.ReadModel(ctx, spec.Name.WithVersion(alias))
+		if err != nil {
+			return "", err
+		}
+		r.progress("version %s has the content already", m.VersionID)
+		return m.VersionID, nil
+	}
+	if _, err := settle(ctx, client, spec.Name, r); err != nil {
+		return "", err
+	}
+	version, err := find()
+	for attempt := 1; gcp.IsNotFound(err) && attempt <= maxUploads; attempt++ {
+		var uploaded string
+		op, uploadErr := start(ctx, client, "vertex.models.uploadVersion", "uploading a new version", r, func(ctx context.Context) (*aiplatform.UploadModelOperation, error) {
+			return client.UploadModel(ctx, &pb.UploadModelRequest{
+				Parent: spec.Name.Parent(), ParentModel: spec.Name.String(), Model: spec.upload(nil, alias),
+			})
+		})
+		if uploadErr == nil {
+			var response pb.UploadModelResponse
+			if err := op.GetResponse().UnmarshalTo(&response); err == nil {
+				uploaded = response.GetModelVersionId()
+			}
+		}
+		if uploaded != "" {
+			return uploaded, nil
+		}
+		var failed *gcp.OperationError
+		if uploadErr != nil && (errors.As(uploadErr, &failed) || ctx.Err() != nil ||
+			!errors.Is(uploadErr, gcp.ErrOperationLost) && !isOneOf(uploadErr, codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.Internal, codes.Unknown)) {
+			return "", interrupted(ctx, uploadErr)
+		}
+		// The answer was lost: see what came of it before sending another.
+		for pause := s.patience.begin(); ; {
+			if _, err := settle(ctx, client, spec.Name, r); err != nil {
+				return "", err
+			}
+			if version, err = find(); !gcp.IsNotFound(err) || !pause.wait(ctx, s.patience.appear) {
+				break
+			}
+		}
+		if gcp.IsNotFound(err) && attempt == maxUploads {
+			return "", interrupted(ctx, uploadErr)
+		}
+	}
+	return version, err
+}
+
+// StillDeployedError means that endpoints serve a model, so that it cannot be
+// deleted.
+type StillDeployedError struct {
+	Model     gcp.Name
+	Endpoints []string
+}
+
+func (e *StillDeployedError) Error() string {
+	return fmt.Sprintf("the model is still deployed to %s: undeploy it there first", strings.Join(e.Endpoints, ", "))
+}
+
+// DeleteModel deletes a model with all its versions, if it is still the object
+// given; otherwise the error is [ErrReplaced]. A model that is gone is no error.
+func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object, r Report) error {
+	client, err := s.clients.Models(ctx, name.Location)
+	if err != nil {
+		return err
+	}
+	for pause := s.patience.begin(); ; {
+		m, err := s.ReadModel(ctx, name)
+		switch {
+		case gcp.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case !object.Is(m.Object):
+			return ErrReplaced
+		}
+		_, err = start(ctx, client, "vertex.models.delete", "deleting the model", r, func(ctx context.Context) (*aiplatform.DeleteModelOperation, error) {
+			return client.DeleteModel(ctx, &pb.DeleteModelRequest{Name: name.String()})
+		})
+		switch {
+		case err == nil, errors.Is(err, gcp.ErrOperationLost), gcp.IsNotFound(err):
+			// Lost or gone: the next look tells.
+			if err == nil {
+				return nil
+			}
+		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted):
+			return interrupted(ctx, err)
+		}
+		// The registry may not have noticed yet that an endpoint let go of the model.
+		holding, lookErr := s.endpointsServing(ctx, name)
+		if lookErr == nil && len(holding) > 0 {
+			return &StillDeployedError{name, holding}
+		}
+		r.progress("the model is not yet released (%s): trying again", gcp.Message(err))
+		if !pause.wait(ctx, s.patience.release) {
+			return interrupted(ctx, err)
+		}
+	}
+}
+
+// endpointsServing are the endpoints that serve any version of a model, asked one
+// by one: what the model itself says may lag behind.
+func (s *Service) endpointsServing(ctx context.Context, name gcp.Name) ([]string, error) {
+	client, err := s.clients.Models(ctx, name.Location)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]bool{}
+	err = gcp.Retry(ctx, "vertex.models.listVersions", func(ctx context.Context) error {
+		clear(held)
+		for v, err := range client.ListModelVersions(ctx, &pb.ListModelVersionsRequest{Name: name.String()}).All() {
+			if err != nil {
+				return err
+			}
+			for _, ref := range v.GetDeployedModels() {
+				held[ref.GetEndpoint()+"\n"+ref.GetDeployedModelId()] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var holding []string
+	for ref := range held {
+		endpoint, id, _ := strings.Cut(ref, "\n")
+		parsed, err := gcp.ParseName(gcp.KindEndpoint, endpoint)
+		if err != nil {
+			return nil, err
+		}
+		e, err := s.ReadEndpoint(ctx, parsed)
+		if gcp.IsNotFound(err) {
+			continue
+		}
+		if err != nil || slices.ContainsFunc(e.Deployed, func(d Deployed) bool { return d.ID == id }) {
+			holding = append(holding, endpoint)
+		}
+	}
+	slices.Sort(holding)
+	return slices.Compact(holding), nil
+}

@@ -1,0 +1,372 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package vertex
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+)
+
+func model(id, version string) gcp.Name {
+	return gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindModel, ID: id, Version: version}
+}
+
+func small(minReplicas, maxReplicas int32) Resources {
+	return Resources{MachineType: "n1-standard-2", MinReplicas: minReplicas, MaxReplicas: maxReplicas}
+}
+
+// sim is an endpoint that obeys the preconditions of Vertex AI's documentation.
+type sim struct {
+	t *testing.T
+	e Endpoint
+}
+
+func (s *sim) do(st step) {
+	s.t.Helper()
+	ids := map[string]bool{}
+	for _, d := range s.e.Deployed {
+		ids[d.ID] = true
+	}
+	switch st.kind {
+	case stepDeploy:
+		// "The traffic percentage values must add up to 100."
+		if sum(st.split) != 100 {
+			s.t.Fatalf("deploy %s: split %v does not sum to 100", st.key, st.split)
+		}
+		if ids[st.id] {
+			s.t.Fatalf("deploy %s: id %s is taken", st.key, st.id)
+		}
+		s.e.Deployed = append(s.e.Deployed, Deployed{ID: st.id, Key: st.key, Model: st.deployment.Model, Resources: st.deployment.Resources, Dedicated: true})
+		s.e.Traffic = map[string]int32{}
+		for id, share := range st.split {
+			if id == newcomer {
+				id = st.id
+			} else if !ids[id] {
+				s.t.Fatalf("deploy %s: split %v names %s, which is not deployed", st.key, st.split, id)
+			}
+			s.e.Traffic[id] = share
+		}
+	case stepResize:
+		i := slices.IndexFunc(s.e.Deployed, func(d Deployed) bool { return d.ID == st.id })
+		if i < 0 {
+			s.t.Fatalf("resize: %s is not deployed", st.id)
+		}
+		if !s.e.Deployed[i].Resources.sameMachine(st.deployment.Resources) {
+			s.t.Fatalf("resize of %s changes the machine", st.key)
+		}
+		s.e.Deployed[i].Resources = st.deployment.Resources
+	case stepShift:
+		if total := sum(st.split); total != 100 && total != 0 {
+			s.t.Fatalf("split %v does not sum to 100", st.split)
+		}
+		for id, share := range st.split {
+			if !ids[id] {
+				s.t.Fatalf("split %v names %s, which is not deployed", st.split, id)
+			}
+			if share < 0 {
+				s.t.Fatalf("split %v is negative", st.split)
+			}
+		}
+		s.e.Traffic = st.split
+	case stepUndeploy:
+		// "A DeployedModel will be successfully undeployed only if it doesn't have any
+		// traffic assigned"; the last one empties the split.
+		if !ids[st.id] || s.e.Traffic[st.id] > 0 && len(s.e.Deployed) > 1 {
+			s.t.Fatalf("undeploy %s: not deployed, or has traffic (%v)", st.id, s.e.Traffic)
+		}
+		s.e.Deployed = slices.DeleteFunc(s.e.Deployed, func(d Deployed) bool { return d.ID == st.id })
+		if s.e.Traffic[st.id] > 0 {
+			s.e.Traffic = nil
+		}
+	}
+}
+
+// show renders a step for comparison.
+func show(st *step) string {
+	if st == nil {
+		return "done"
+	}
+	var split []string
+	for _, id := range slices.Sorted(maps.Keys(st.split)) {
+		split = append(split, fmt.Sprintf("%s=%d", id, st.split[id]))
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", st.kind, st.key, strings.Join(split, " ")))
+}
+
+func selfMade(d Deployed) bool { return d.SelfMade() }
+
+func deployed(key string, d Deployment) Deployed {
+	return Deployed{ID: deploymentID(key, d), Key: key, Model: d.Model, Resources: d.Resources, Dedicated: true}
+}
+
+func TestNext(t *testing.T) {
+	v1 := Deployment{model("bert", "1"), small(1, 1)}
+	v2 := Deployment{model("bert", "2"), small(1, 1)}
+	v1Wide := Deployment{model("bert", "1"), small(1, 3)}
+	gpu := Deployment{model("bert", "1"), Resources{MachineType: "n1-standard-4", AcceleratorType: "NVIDIA_TESLA_T4", AcceleratorCount: 1, MinReplicas: 1, MaxReplicas: 1}}
+	main1, main2, mainGPU := deployed("main", v1), deployed("main", v2), deployed("main", gpu)
+	canary2 := deployed("canary", v2)
+	foreign := Deployed{ID: "77", Key: "main", Model: model("other", "1"), Resources: small(1, 1), Dedicated: true}
+
+	for _, c := range []struct {
+		name    string
+		have    Endpoint
+		deploy  map[string]Deployment
+		traffic map[string]int32
+		want    []string
+	}{
+		{
+			"first ever", Endpoint{},
+			map[string]Deployment{"main": v1},
+			map[string]int32{"main": 100},
+			[]string{"deploy main 0=100", "done"},
+		},
+		{
+			"two at once: the one with more traffic first", Endpoint{},
+			map[string]Deployment{"canary": v2, "main": v1},
+			map[string]int32{"main": 90, "canary": 10},
+			[]string{"deploy main 0=100", "deploy canary 0=0 " + main1.ID + "=100", "shift traffic  " + pair(main1.ID, 90, canary2.ID, 10), "done"},
+		},
+		{
+			"a new version: deploy, shift, undeploy", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
+			map[string]Deployment{"main": v2},
+			map[string]int32{"main": 100},
+			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + main2.ID + "=100", "undeploy main", "done"},
+		},
+		{
+			"another machine is a new deployment", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
+			map[string]Deployment{"main": gpu},
+			map[string]int32{"main": 100},
+			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + mainGPU.ID + "=100", "undeploy main", "done"},
+		},
+		{
+			"replicas change in place", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
+			map[string]Deployment{"main": v1Wide},
+			map[string]int32{"main": 100},
+			[]string{"resize main", "done"},
+		},
+		{
+			"interrupted after the deployment", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
+			map[string]Deployment{"main": v2},
+			map[string]int32{"main": 100},
+			[]string{"shift traffic  " + main2.ID + "=100", "undeploy main", "done"},
+		},
+		{
+			"interrupted after the shift", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main2.ID: 100}},
+			map[string]Deployment{"main": v2},
+			map[string]int32{"main": 100},
+			[]string{"undeploy main", "done"},
+		},
+		{
+			"interrupted, and wanted back", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
+			map[string]Deployment{"main": v1},
+			map[string]int32{"main": 100},
+			[]string{"undeploy main", "done"},
+		},
+		{
+			"a blanked split is restored", Endpoint{Deployed: []Deployed{main1}},
+			map[string]Deployment{"main": v1},
+			map[string]int32{"main": 100},
+			[]string{"shift traffic  " + main1.ID + "=100", "done"},
+		},
+		{
+			"one is removed", Endpoint{Deployed: []Deployed{main1, canary2}, Traffic: map[string]int32{main1.ID: 90, canary2.ID: 10}},
+			map[string]Deployment{"main": v1},
+			map[string]int32{"main": 100},
+			[]string{"shift traffic  " + main1.ID + "=100", "undeploy canary", "done"},
+		},
+		{
+			"the last one is removed", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
+			nil, nil,
+			[]string{"undeploy main", "done"},
+		},
+		{
+			"all are removed", Endpoint{Deployed: []Deployed{main1, canary2}, Traffic: map[string]int32{main1.ID: 90, canary2.ID: 10}},
+			nil, nil,
+			[]string{"shift traffic", "undeploy main", "undeploy canary", "done"},
+		},
+		{
+			"a foreign model keeps its share, even under our key", Endpoint{Deployed: []Deployed{foreign, main1}, Traffic: map[string]int32{foreign.ID: 40, main1.ID: 60}},
+			map[string]Deployment{"main": v2},
+			map[string]int32{"main": 100},
+			[]string{"deploy main 0=0 " + pair(main1.ID, 60, foreign.ID, 40), "shift traffic  " + pair(main2.ID, 60, foreign.ID, 40), "undeploy main", "done"},
+		},
+		{
+			"a foreign model takes over when ours go", Endpoint{Deployed: []Deployed{foreign, main1}, Traffic: map[string]int32{foreign.ID: 40, main1.ID: 60}},
+			nil, nil,
+			[]string{"shift traffic  77=100", "undeploy main", "done"},
+		},
+		{
+			"a foreign model with all traffic keeps it", Endpoint{Deployed: []Deployed{foreign}, Traffic: map[string]int32{foreign.ID: 100}},
+			map[string]Deployment{"main": v1},
+			map[string]int32{"main": 100},
+			[]string{"deploy main 0=0 77=100", "done"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &sim{t, c.have}
+			want := target{deployments: c.deploy, traffic: c.traffic, ours: selfMade}
+			var got []string
+			for range c.want {
+				st := next(&s.e, want)
+				got = append(got, show(st))
+				if st == nil {
+					break
+				}
+				s.do(*st)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("steps:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// pair renders a split as show does, which sorts by id.
+func pair(a string, x int, b string, y int) string {
+	parts := []string{fmt.Sprintf("%s=%d", a, x), fmt.Sprintf("%s=%d", b, y)}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
+
+// Whatever is wanted, from wherever, interrupted anywhere: the simulated endpoint
+// refuses nothing, the split sums to 100 at every instant in which something of
+// ours is to be served, no traffic is moved away from a model before its
+// successor is there, and the end is what was wanted.
+func TestRolloutsConverge(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	keys := []string{"a", "b", "c"}
+	for run := range 2000 {
+		s := &sim{t: t}
+		if random.IntN(3) == 0 {
+			s.e = Endpoint{Deployed: []Deployed{{ID: "77", Key: "a", Model: model("other", "1"), Dedicated: random.IntN(2) == 0}}}
+			if random.IntN(2) == 0 {
+				s.e.Traffic = map[string]int32{"77": 100}
+			}
+		}
+		for change := range 4 {
+			want := target{deployments: map[string]Deployment{}, traffic: map[string]int32{}, ours: selfMade}
+			for _, k := range keys[:random.IntN(len(keys)+1)] {
+				r := small(int32(1+random.IntN(2)), 2)
+				if random.IntN(3) == 0 {
+					r.MachineType = "n1-standard-4"
+				}
+				want.deployments[k] = Deployment{model("m", fmt.Sprint(1+random.IntN(3))), r}
+				want.traffic[k] = int32(random.IntN(5))
+			}
+			if sum(want.traffic) == 0 && len(want.deployments) > 0 {
+				want.traffic[keys[0]] = 1
+			}
+			want.traffic = scale(want.traffic, 100)
+			foreign := ForeignTraffic(&s.e, selfMade)
+			steps, interruptAt := 0, 1000
+			if change < 3 && random.IntN(2) == 0 {
+				interruptAt = random.IntN(6)
+			}
+			for ; steps < interruptAt; steps++ {
+				st := next(&s.e, want)
+				if st == nil {
+					break
+				}
+				if steps > 40 {
+					t.Fatalf("run %d: no end: %s", run, show(st))
+				}
+				served := sum(s.e.Traffic) == 100
+				s.do(*st)
+				if served && len(want.deployments) > 0 && sum(s.e.Traffic) != 100 {
+					t.Fatalf("run %d: after %s the split is %v", run, show(st), s.e.Traffic)
+				}
+				if len(want.deployments) > 0 && ForeignTraffic(&s.e, selfMade) != foreign {
+					t.Fatalf("run %d: %s changed the traffic of a foreign model from %d: %v", run, show(st), foreign, s.e.Traffic)
+				}
+			}
+			if steps == interruptAt {
+				continue
+			}
+			own := map[string]int32{}
+			for _, d := range s.e.Deployed {
+				if !selfMade(d) {
+					continue
+				}
+				w, wanted := want.deployments[d.Key]
+				if !wanted || d.Model != w.Model || d.Resources != w.Resources {
+					t.Fatalf("run %d: %+v is left, want %+v", run, d, w)
+				}
+				if _, twice := own[d.Key]; twice {
+					t.Fatalf("run %d: %s is deployed twice", run, d.Key)
+				}
+				own[d.Key] = s.e.Traffic[d.ID]
+			}
+			if len(own) != len(want.deployments) {
+				t.Fatalf("run %d: deployed %v, want %v", run, own, want.deployments)
+			}
+			if !sameSplit(own, Shares(want.traffic, foreign)) {
+				t.Fatalf("run %d: traffic %v, want %v beside %d of others", run, own, want.traffic, foreign)
+			}
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	for _, c := range []struct {
+		shares map[string]int32
+		total  int32
+		want   map[string]int32
+	}{
+		{map[string]int32{"a": 100}, 100, map[string]int32{"a": 100}},
+		{map[string]int32{"a": 90, "b": 10}, 100, map[string]int32{"a": 90, "b": 10}},
+		{map[string]int32{"a": 100, "b": 0}, 60, map[string]int32{"a": 60}},
+		{map[string]int32{"a": 50, "b": 50}, 75, map[string]int32{"a": 38, "b": 37}}, // 37.5 each: the tie goes to the first
+		{map[string]int32{"a": 34, "b": 33, "c": 33}, 10, map[string]int32{"a": 4, "b": 3, "c": 3}},
+		{map[string]int32{"a": 1, "b": 99}, 50, map[string]int32{"a": 1, "b": 49}}, // 0.5 and 49.5: the tie goes to the first
+		{map[string]int32{"a": 100}, 0, map[string]int32{}},
+		{nil, 100, map[string]int32{}},
+	} {
+		if got := scale(c.shares, c.total); !maps.Equal(got, c.want) {
+			t.Errorf("scale(%v, %d) = %v, want %v", c.shares, c.total, got, c.want)
+		}
+	}
+}
+
+func TestDeploymentIDs(t *testing.T) {
+	base := Deployment{model("bert", "1"), small(1, 2)}
+	id := deploymentID("main", base)
+	// "This value should be 1-10 characters, and valid characters are /[0-9]/."
+	if len(id) != 10 || strings.Trim(id, "0123456789") != "" || id[0] == '0' {
+		t.Errorf("id %q is not 10 digits", id)
+	}
+	changed := func(f func(*Deployment)) Deployment { d := base; f(&d); return d }
+	if other := deploymentID("main", changed(func(d *Deployment) { d.Resources.MaxReplicas = 9 })); other != id {
+		t.Error("replicas change the id")
+	}
+	if other := deploymentID("main", changed(func(d *Deployment) { d.Model.Project = "123456" })); other != id {
+		t.Error("how the project is spelled changes the id")
+	}
+	ids := map[string]bool{
+		id: true, deploymentID("other", base): true,
+		deploymentID("main", changed(func(d *Deployment) { d.Model.Version = "2" })):                     true,
+		deploymentID("main", changed(func(d *Deployment) { d.Model.ID = "bart" })):                       true,
+		deploymentID("main", changed(func(d *Deployment) { d.Resources.MachineType = "n1-standard-4" })): true,
+		deploymentID("main", changed(func(d *Deployment) { d.Resources.AcceleratorType = "NVIDIA_L4" })): true,
+		deploymentID("main", changed(func(d *Deployment) { d.Resources.AcceleratorCount = 1 })):          true,
+		deploymentID("main", changed(func(d *Deployment) { d.Model.Location = "europe-west4" })):         true,
+	}
+	if len(ids) != 8 {
+		t.Errorf("8 different deployments have %d ids", len(ids))
+	}
+	d := Deployed{ID: id, Key: "main", Model: base.Model, Resources: base.Resources, Dedicated: true}
+	if !d.SelfMade() {
+		t.Error("our own deployment is not recognised")
+	}
+	d.Key = "renamed"
+	if d.SelfMade() {
+		t.Error("a deployment of another key is taken for ours")
+	}
+}
