@@ -139,14 +139,14 @@ func (c *Clients) plaintext() bool {
 	return c.Emulated() || strings.HasPrefix(c.config.BigQueryEndpoint, "http://")
 }
 
-// once makes the client called key unless it was made before.
-func once[T any](c *Clients, key string, make func() (T, func() error, error)) (T, error) {
+// once builds the client called key unless it was built before.
+func once[T any](c *Clients, key string, build func() (T, func() error, error)) (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v, ok := c.made[key]; ok {
 		return v.(T), nil //nolint:forcetypeassert // a key has one type, by construction
 	}
-	v, closer, err := make()
+	v, closer, err := build()
 	if err != nil {
 		return v, fmt.Errorf("unable to make the client for %s: %w", key, err)
 	}

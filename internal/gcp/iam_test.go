@@ -53,7 +53,7 @@ func TestGrantsTouchOnlyOurMember(t *testing.T) {
 	}
 }
 
-var refusal = fmt.Errorf("job: %w", &googleapi.Error{Code: 400, Message: account + " does not have the permission to access or use the endpoint."})
+var errRefused = fmt.Errorf("job: %w", &googleapi.Error{Code: 400, Message: account + " does not have the permission to access or use the endpoint."})
 
 func TestPropagationWaitsForTheGrant(t *testing.T) {
 	for _, lag := range []time.Duration{0, 3 * time.Second, 90 * time.Second, 8 * time.Minute} {
@@ -62,7 +62,7 @@ func TestPropagationWaitsForTheGrant(t *testing.T) {
 			p := Propagation{Timeout: 10 * time.Minute, Account: account, HasBinding: func(context.Context) (bool, error) { return true, nil }}
 			err := p.Do(t.Context(), func(context.Context) error {
 				if time.Now().Before(effective) {
-					return refusal
+					return errRefused
 				}
 				return nil
 			})
@@ -74,7 +74,7 @@ func TestPropagationWaitsForTheGrant(t *testing.T) {
 }
 
 func TestPropagationGivesUp(t *testing.T) {
-	never := func(context.Context) error { return refusal }
+	never := func(context.Context) error { return errRefused }
 	for name, c := range map[string]struct {
 		p    Propagation
 		fn   func(context.Context) error
@@ -107,7 +107,7 @@ func TestPropagationGivesUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := p.Do(ctx, never); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), account) {
-			t.Errorf("a policy that cannot be read says nothing, so it should wait on, and a cancellation should tell the refusal: %v", err)
+			t.Errorf("a policy that cannot be read says nothing, so it should wait on, and a cancellation should tell the errRefused: %v", err)
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestMarkers(t *testing.T) {
 		t.Error("without an ownership_id nothing is adopted")
 	}
 	if !strings.Contains(anonymous.RefuseAdoption("model", "projects/p/…", Marker{}).Error(), "terraform import") {
-		t.Error("the refusal should name the import command")
+		t.Error("the errRefused should name the import command")
 	}
 	if n := SpecNumber("x"); len(n) != 10 || n[0] == '0' {
 		t.Errorf("a deployed model's id has 1 to 10 digits and no leading zero, got %s", n)

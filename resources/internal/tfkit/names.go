@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -104,4 +105,18 @@ func ProjectID() validator.String {
 // Location validates a region or multi-region.
 func Location() validator.String {
 	return Matches(regexp.MustCompile(`^[A-Za-z]+(-[A-Za-z]+[0-9]+)?$`), "Invalid location", "a region such as us-central1, or a multi-region such as US")
+}
+
+// SameProject reports whether two spellings of a project mean the same: its id, or
+// its number where that may be looked up. A value that is not known means another.
+func SameProject(ctx context.Context, clients *gcp.Clients, a, b types.String) bool {
+	if a.Equal(b) {
+		return !a.IsUnknown()
+	}
+	if a.IsNull() || a.IsUnknown() || b.IsNull() || b.IsUnknown() {
+		return false
+	}
+	x, errX := clients.ProjectID(ctx, a.ValueString())
+	y, errY := clients.ProjectID(ctx, b.ValueString())
+	return errX == nil && errY == nil && x == y
 }
