@@ -39,6 +39,7 @@ type runOptions struct {
 	format             string
 	maxRows            uint64
 	timeout            time.Duration
+	verbose            bool
 }
 
 const runHelp = `Run SQL on BigQuery: files in the given order, -e texts, or standard input (-).
@@ -99,6 +100,7 @@ func newRunCommand(u *ui, runF func(context.Context, *runOptions, *ui) error) *c
 	f.StringVar(&o.accessTokenFile, "access-token-file", "", "file that holds an OAuth access token")
 	f.StringVar(&o.config.ImpersonateServiceAccount, "impersonate-service-account", "", "service account to act as")
 	f.StringVar(&o.config.BigQueryEndpoint, "big-query-custom-endpoint", "", "BigQuery API endpoint, ending in /bigquery/v2/")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell of every API call on standard error")
 	f.SortFlags = false
 	return cmd
 }
@@ -164,8 +166,11 @@ func (o *runOptions) request() (query.Request, error) {
 }
 
 // connect resolves flags and environment and returns the clients.
-func (o *runOptions) connect(ctx context.Context) (*gcp.Clients, error) {
+func (o *runOptions) connect(ctx context.Context, u *ui) (*gcp.Clients, error) {
 	config := o.config
+	if o.verbose {
+		config.OnCall = u.call
+	}
 	if o.accessTokenFile != "" {
 		token, err := os.ReadFile(o.accessTokenFile)
 		if err != nil {

@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -51,7 +53,7 @@ func run(ctx context.Context, o *runOptions, u *ui) error {
 		}
 		statements = append(statements, more...)
 	}
-	clients, err := o.connect(ctx)
+	clients, err := o.connect(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -125,17 +127,43 @@ func (r *results) finish(ctx context.Context) error {
 
 func (r *results) write(ctx context.Context, rows *query.Rows) error {
 	var result render.Result
+	failed := 0
 	if rows != nil {
-		result = render.Result{Schema: rows.Schema, Total: rows.Total, Rows: rows.All(ctx)}
+		result = render.Result{Schema: rows.Schema, Total: rows.Total, Rows: countFailed(rows.Schema, rows.All(ctx), &failed)}
 	}
 	summary, err := r.renderer.Render(r.ui.out, result)
 	if err != nil {
 		return err
 	}
+	if failed > 0 {
+		r.ui.note("no prediction for %d of %d rows; their %s says why", failed, summary.Written, statusColumn)
+	}
 	if summary.Cut {
 		r.ui.note("%d of %d rows are shown; --max-rows 0 shows all", summary.Written, result.Total)
 	}
 	return nil
+}
+
+// statusColumn is where ML.PREDICT on a remote model puts the error of a row. The
+// job succeeds all the same, which is easily overlooked among many rows.
+const statusColumn = "remote_model_status"
+
+// countFailed counts the rows that pass with a status.
+func countFailed(schema query.Schema, rows iter.Seq2[query.Row, error], failed *int) iter.Seq2[query.Row, error] {
+	column := slices.IndexFunc(schema, func(f query.Field) bool { return f.Name == statusColumn })
+	if column < 0 {
+		return rows
+	}
+	return func(yield func(query.Row, error) bool) {
+		for row, err := range rows {
+			if !yield(row, err) {
+				return
+			}
+			if err == nil && row[column] != nil && row[column] != "" {
+				*failed++
+			}
+		}
+	}
 }
 
 // interruption is a signal that ended the run.

@@ -19,6 +19,7 @@ package main
 //     same.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
 )
@@ -142,6 +144,18 @@ func rows(n int64) string {
 		return "1 row"
 	}
 	return fmt.Sprintf("%d rows", n)
+}
+
+// call tells of one API call, for --verbose.
+func (u *ui) call(_ context.Context, c gcp.Call) {
+	u.note("%s: %s in %s, attempt %d%s", c.Method, c.Code, c.Latency.Round(time.Millisecond), c.Attempt, requestID(c))
+}
+
+func requestID(c gcp.Call) string {
+	if c.RequestID == "" {
+		return ""
+	}
+	return ", request " + c.RequestID
 }
 
 // progress tells of a job that takes long.

@@ -5,6 +5,7 @@ package query
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -104,11 +105,11 @@ func failure(ref Reference, job *bigquery.Job) *JobError {
 
 // refused turns a refusal of jobs.insert that is about the statement into a
 // JobError, so that callers see one kind of error for one kind of mistake.
-// Everything else stays an API error.
+// Everything else stays an error of the call.
 func refused(ref Reference, err error) error {
 	api, ok := errors.AsType[*googleapi.Error](err)
 	if !ok || len(api.Errors) == 0 {
-		return fmt.Errorf("job %s: %w", ref, err)
+		return &callError{ref, err}
 	}
 	switch api.Code {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound:
@@ -116,7 +117,31 @@ func refused(ref Reference, err error) error {
 		e.cause = err
 		return e
 	}
-	return fmt.Errorf("job %s: %w", ref, err)
+	return &callError{ref, err}
+}
+
+// callError is a call about a job that failed. Its text is one line: what answers
+// at a wrong address can be a page of HTML.
+type callError struct {
+	job   Reference
+	cause error
+}
+
+func (e *callError) Unwrap() error { return e.cause }
+
+func (e *callError) Error() string {
+	text := e.cause.Error()
+	api, isAPI := errors.AsType[*googleapi.Error](e.cause)
+	_, isText := errors.AsType[*json.SyntaxError](e.cause)
+	switch {
+	case isAPI && api.Message != "":
+		text = fmt.Sprintf("%s (HTTP %d)", api.Message, api.Code)
+	case isAPI:
+		text = fmt.Sprintf("HTTP %d and not an error of BigQuery: is this the address of the API?", api.Code)
+	case isText:
+		text = "the answer is not JSON: is this the address of the API?"
+	}
+	return text + " (job " + e.job.String() + ")"
 }
 
 // "Syntax error: Unexpected end of script at [3:7]"; the last one counts, because

@@ -306,7 +306,7 @@ func TestJobID(t *testing.T) {
 	if r.JobID("run", "001") == id {
 		t.Error("another statement has the same id")
 	}
-	if NewRunID() == NewRunID() || CheckRunID(NewRunID()) != nil || CheckRunID("a/b") == nil || CheckRunID("") == nil {
+	if one, two := NewRunID(), NewRunID(); one == two || CheckRunID(NewRunID()) != nil || CheckRunID("a/b") == nil || CheckRunID("") == nil {
 		t.Error("run ids are not random, or not checked")
 	}
 }

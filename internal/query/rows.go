@@ -155,14 +155,14 @@ func (c *Client) page(ctx context.Context, job Reference, token string) (page *b
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("reading the rows of job %s: %w", job, err)
+			return nil, fmt.Errorf("cannot read the rows: %w", &callError{job, err})
 		}
 		if page.JobComplete {
 			return page, nil
 		}
 		// jobs.get said DONE, and this replica does not know it yet.
 		if err := gcp.Sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("reading the rows of job %s: %w", job, err)
+			return nil, fmt.Errorf("cannot read the rows: %w", &callError{job, err})
 		}
 	}
 }

@@ -28,7 +28,9 @@ func (csv) Render(w io.Writer, r Result) (Summary, error) {
 	for i, f := range r.Schema {
 		record[i] = csvField(f.Name)
 	}
-	writeRecord(out, record)
+	if err := writeRecord(out, record); err != nil {
+		return s, err
+	}
 	for row, err := range r.Rows {
 		if err != nil {
 			_ = out.Flush()

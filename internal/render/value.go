@@ -29,18 +29,17 @@ func appendJSON(out []byte, f query.Field, value any) []byte {
 	if value == nil {
 		return append(out, "null"...)
 	}
-	if f.Repeated {
+	switch v := value.(type) {
+	case []any:
 		f.Repeated = false
 		out = append(out, '[')
-		for i, element := range value.([]any) {
+		for i, element := range v {
 			if i > 0 {
 				out = append(out, ',')
 			}
 			out = appendJSON(out, f, element)
 		}
 		return append(out, ']')
-	}
-	switch v := value.(type) {
 	case bool:
 		return strconv.AppendBool(out, v)
 	case int64:
