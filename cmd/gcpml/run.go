@@ -93,8 +93,12 @@ type results struct {
 
 // add takes a job that succeeded.
 func (r *results) add(ctx context.Context, s sqlscript.Statement, job *query.Job) error {
-	if !job.HasRows() {
+	// A script is told of even if it has a result set: that is the one of its last
+	// statement only.
+	if s.Script || !job.HasRows() {
 		r.ui.done(s, job)
+	}
+	if !job.HasRows() {
 		return nil
 	}
 	rows, err := job.Rows(ctx)
@@ -102,7 +106,6 @@ func (r *results) add(ctx context.Context, s sqlscript.Statement, job *query.Job
 	case err != nil:
 		return err
 	case len(rows.Schema) == 0: // a script without a result
-		r.ui.done(s, job)
 		return nil
 	case !r.one:
 		return r.write(ctx, rows)
