@@ -11,6 +11,7 @@ import (
 	"iter"
 	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -312,16 +313,19 @@ func scalar(f Field, text string) (any, error) {
 	return text, nil
 }
 
+// secondsText keeps exponents out that would fill the memory.
+var secondsText = regexp.MustCompile(`^-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?$`)
+
 // timestamp turns the wire form, microseconds since 1970 because we ask for them,
 // into RFC 3339. A server that ignores the wish sends seconds as a decimal number;
 // that is read exactly too.
 func timestamp(text string) (string, error) {
 	micros, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		seconds, ok := new(big.Rat).SetString(text)
-		if !ok {
+		if !secondsText.MatchString(text) {
 			return "", errors.New("neither microseconds nor seconds since 1970")
 		}
+		seconds, _ := new(big.Rat).SetString(text)
 		scaled := seconds.Mul(seconds, big.NewRat(1_000_000, 1))
 		if !scaled.IsInt() || !scaled.Num().IsInt64() {
 			return "", errors.New("finer than a microsecond or out of range")

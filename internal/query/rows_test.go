@@ -92,7 +92,7 @@ func TestTimestamps(t *testing.T) {
 			t.Errorf("%s: got %s, %v, want %s", wire, got, err, want)
 		}
 	}
-	for _, wire := range []string{"", "now", "1.00000001", "1e99"} {
+	for _, wire := range []string{"", "now", "1.00000001", "1e99", "1e999999999", "0x10", "1/3", "9999999999999999999"} {
 		if got, err := timestamp(wire); err == nil {
 			t.Errorf("%q: got %s", wire, got)
 		}
