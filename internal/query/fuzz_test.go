@@ -12,7 +12,7 @@ import (
 
 // Whatever a server sends as rows is decoded to the documented types or refused.
 func FuzzRows(f *testing.F) {
-	f.Add(`{"schema": `+schemaJSON+`, "rows": [{"f": [{"v": "true"}, null, {"v": [1]}]}]}`)
+	f.Add(`{"schema": ` + schemaJSON + `, "rows": [{"f": [{"v": "true"}, null, {"v": [1]}]}]}`)
 	f.Add(`{"schema": {"fields": [{"name": "a", "type": "INT64", "mode": "REPEATED"}]}, "rows": [{"f": [{"v": [{"v": "1"}, {"v": null}]}]}]}`)
 	f.Add(`{"schema": {"fields": [{"type": "RECORD", "fields": [{"type": "TIMESTAMP"}]}]}, "rows": [{"f": [{"v": {"f": [{"v": "1e3"}]}}]}]}`)
 	f.Add(`{"schema": {"fields": [{"type": "RANGE", "rangeElementType": {"type": "TIMESTAMP"}}]}, "rows": [{"f": [{"v": "[1, UNBOUNDED)"}]}]}`)
