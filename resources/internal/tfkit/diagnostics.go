@@ -44,6 +44,27 @@ func AddInterrupted(diags *diag.Diagnostics, verb, kind, name string, err error)
 			"If Terraform marked the resource as tainted although what exists is good, `terraform untaint` it first.")
 }
 
+// AddCreateFailure adds the diagnostic of a create that failed after it may have
+// had an effect; the caller has written to state what was planned.
+func AddCreateFailure(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
+	if gcp.IsInterrupted(ctx, err) {
+		AddInterrupted(diags, verb, kind, name, err)
+		return
+	}
+	AddError(diags, verb, kind, name, err)
+}
+
+// AddChangeFailure is [AddCreateFailure] for an update or a delete. There a
+// cancellation is an error too: it taints nothing, while without one Terraform
+// would take the change for complete.
+func AddChangeFailure(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
+	if gcp.IsInterrupted(ctx, err) && !errors.Is(err, context.Canceled) && gcp.Code(err) != codes.Canceled {
+		AddInterrupted(diags, verb, kind, name, err)
+		return
+	}
+	AddError(diags, verb, kind, name, err)
+}
+
 func summary(verb, kind, name string) string {
 	return fmt.Sprintf("Unable to %s %s %q", verb, kind, name)
 }
