@@ -1,0 +1,332 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package bqml
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+)
+
+// ConnectionSpec is a CLOUD_RESOURCE connection as it should be.
+type ConnectionSpec struct {
+	Name         gcp.Name
+	FriendlyName string // "" leaves the field to gcpml's marker
+	Description  string
+	// Roles are given to the connection's service account in the connection's project.
+	Roles []string
+}
+
+// Connection is a CLOUD_RESOURCE connection as the server has it.
+type Connection struct {
+	FriendlyName   string // "" while the field holds a marker
+	Description    string
+	ServiceAccount string // e-mail address
+	// Roles are those that the project's policy gives the service account without a
+	// condition. RolesErr tells why they could not be read; Roles is nil then.
+	Roles    []string
+	RolesErr error
+
+	Identity Identity
+}
+
+// Identity tells one object from another of the same name, made before or after it.
+type Identity struct {
+	Marker gcp.Marker
+	// Created is the server's time of creation, in milliseconds since 1970.
+	Created int64
+}
+
+// Is reports whether the object is the one that was remembered: by its marker if it
+// carries one, else by its time of creation.
+func (i Identity) Is(incarnation string, created int64) bool {
+	if i.Marker.Incarnation != "" {
+		return i.Marker.Incarnation == incarnation
+	}
+	return i.Created != 0 && i.Created == created
+}
+
+// A connection has no labels, so its marker is written in friendly_name:
+//
+//	gcpml owner=team-a spec=0123456789abcdef0123 incarnation=0123456789abcdef
+const markerLead = "gcpml "
+
+// IsMarker reports whether a friendly name would be read as a marker of gcpml.
+func IsMarker(friendlyName string) bool { return markerIn(friendlyName) != (gcp.Marker{}) }
+
+func markerText(m gcp.Marker) string {
+	s := strings.TrimSpace(markerLead)
+	for _, field := range []struct{ key, value string }{{"owner", m.Owner}, {"spec", m.Spec}, {"incarnation", m.Incarnation}} {
+		if field.value != "" {
+			s += " " + field.key + "=" + field.value
+		}
+	}
+	return s
+}
+
+// markerIn reads a marker out of a friendly name; the zero marker if it holds none.
+func markerIn(friendlyName string) gcp.Marker {
+	text, ok := strings.CutPrefix(friendlyName, markerLead)
+	if !ok {
+		return gcp.Marker{}
+	}
+	var m gcp.Marker
+	for _, field := range strings.Fields(text) {
+		key, value, _ := strings.Cut(field, "=")
+		switch key {
+		case "owner":
+			m.Owner = value
+		case "spec":
+			m.Spec = value
+		case "incarnation":
+			m.Incarnation = value
+		}
+	}
+	if markerText(m) != friendlyName {
+		return gcp.Marker{} // a user's sentence that happens to start like one
+	}
+	return m
+}
+
+// marker returns the mark for a connection that is about to be made. All that
+// cannot change after creation is in its name.
+func (s ConnectionSpec) marker(owner string) gcp.Marker {
+	return gcp.NewMarker(owner, []string{"CLOUD_RESOURCE", strings.ToLower(s.Name.Location), s.Name.ID})
+}
+
+// CreateConnection makes the connection and gives its service account the roles.
+// It returns the connection, as far as it got, also together with an error: nil
+// means that there is none of ours.
+//
+// The connection is made with its marker in friendly_name; a friendly name of the
+// user's replaces that afterwards. So a create whose answer was lost, in this
+// process or one that was killed, is known for ours.
+func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o Options) (*Connection, error) {
+	client, err := s.clients.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	marker := o.mark(spec.marker(s.clients.OwnershipID()))
+	var made *connectionpb.Connection
+	err = gcp.Retry(ctx, "bigqueryconnection.connections.create", func(ctx context.Context) (err error) {
+		made, err = client.CreateConnection(ctx, &connectionpb.CreateConnectionRequest{
+			Parent:       apiName(spec.Name).Parent(),
+			ConnectionId: spec.Name.ID,
+			Connection: &connectionpb.Connection{
+				FriendlyName: markerText(marker),
+				Description:  spec.Description,
+				Properties:   &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{}},
+			},
+		})
+		return err
+	})
+	if gcp.IsAlreadyExists(err) {
+		if made, err = s.getConnection(ctx, spec.Name); err != nil {
+			return nil, err
+		}
+		if found := markerIn(made.GetFriendlyName()); made.GetCloudResource() == nil || !marker.Adoptable(found) {
+			return nil, marker.RefuseAdoption("BigQuery connection", spec.Name.String(), found)
+		}
+		o.Progress.tell("adopting connection %s", spec.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := connectionOf(made)
+	if out.ServiceAccount == "" {
+		// It is made together with the connection, but need not be in the answer.
+		if made, err = s.getConnection(ctx, spec.Name); err != nil {
+			return out, err
+		}
+		out = connectionOf(made)
+	}
+	if want := spec.friendlyName(marker); made.GetFriendlyName() != want || made.GetDescription() != spec.Description {
+		if made, err = s.patchConnection(ctx, spec.Name, want, spec.Description); err != nil {
+			return out, err
+		}
+		out = connectionOf(made)
+	}
+	err = s.grant(ctx, spec, out, spec.Roles, o)
+	return out, err
+}
+
+func (s ConnectionSpec) friendlyName(m gcp.Marker) string {
+	if s.FriendlyName != "" {
+		return s.FriendlyName
+	}
+	return markerText(m)
+}
+
+// GetConnection reads a connection. withRoles also reads the roles of its service
+// account.
+func (s *Service) GetConnection(ctx context.Context, name gcp.Name, withRoles bool) (*Connection, error) {
+	found, err := s.getConnection(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if found.GetCloudResource() == nil {
+		return nil, fmt.Errorf("connection %s is not of type CLOUD_RESOURCE, the only one through which BigQuery calls Vertex AI", name)
+	}
+	out := connectionOf(found)
+	if withRoles {
+		out.Roles, out.RolesErr = s.clients.MemberRoles(ctx, name.Project, out.member())
+	}
+	return out, nil
+}
+
+// UpdateConnection brings friendly name and description to spec, gives the roles
+// in add and takes the ones in remove. The returned connection is what the server has,
+// also together with an error; nil if it is not known. granted are those of add
+// that the account did not have before.
+func (s *Service) UpdateConnection(ctx context.Context, spec ConnectionSpec, add, remove []string, o Options) (out *Connection, granted []string, err error) {
+	out, err = s.GetConnection(ctx, spec.Name, len(spec.Roles)+len(remove) > 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if out.RolesErr != nil && len(add)+len(remove) > 0 {
+		return out, nil, out.RolesErr
+	}
+	marker := o.mark(spec.marker(s.clients.OwnershipID()))
+	before := out.Roles
+	if out.FriendlyName != spec.FriendlyName || out.Description != spec.Description || spec.FriendlyName == "" && out.Identity.Marker != marker {
+		patched, err := s.patchConnection(ctx, spec.Name, spec.friendlyName(marker), spec.Description)
+		if err != nil {
+			return out, nil, err
+		}
+		rolesErr := out.RolesErr
+		out = connectionOf(patched)
+		out.Roles, out.RolesErr = before, rolesErr
+	}
+	granted = slices.DeleteFunc(slices.Clone(add), func(r string) bool { return slices.Contains(before, r) })
+	if err := s.grant(ctx, spec, out, add, o); err != nil {
+		return out, nil, err
+	}
+	if err := s.clients.RevokeRoles(ctx, spec.Name.Project, out.member(), remove); err != nil {
+		return out, granted, err
+	}
+	out.Roles = slices.DeleteFunc(out.Roles, func(r string) bool { return slices.Contains(remove, r) })
+	return out, granted, nil
+}
+
+// ErrForeign means that the object under this name is not the one that was made
+// from this state.
+var ErrForeign = errors.New("the object of this name was made by somebody else after ours was deleted")
+
+// MadeConnection is what a state remembers of the connection that it made.
+type MadeConnection struct {
+	Incarnation    string
+	Created        int64
+	ServiceAccount string
+	Roles          []string
+}
+
+// DeleteConnection takes the roles from the service account, which dies with the
+// connection, and deletes the connection if it is the one that was made; otherwise
+// it returns [ErrForeign]. A connection that is gone already is no error.
+func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made MadeConnection) error {
+	found, err := s.getConnection(ctx, name)
+	if err != nil && !gcp.IsNotFound(err) {
+		return err
+	}
+	gone := err != nil
+	if made.ServiceAccount != "" {
+		if err := s.clients.RevokeRoles(ctx, name.Project, "serviceAccount:"+made.ServiceAccount, made.Roles); err != nil {
+			return fmt.Errorf("taking %s from %s: %w", strings.Join(made.Roles, ", "), made.ServiceAccount, err)
+		}
+	}
+	switch {
+	case gone:
+		return nil
+	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created):
+		return ErrForeign
+	}
+	client, err := s.clients.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	err = gcp.Retry(ctx, "bigqueryconnection.connections.delete", func(ctx context.Context) error {
+		return client.DeleteConnection(ctx, &connectionpb.DeleteConnectionRequest{Name: apiName(name).String()})
+	})
+	if gcp.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection, roles []string, o Options) error {
+	if len(roles) == 0 {
+		return nil
+	}
+	if c.ServiceAccount == "" {
+		return fmt.Errorf("connection %s has no service account to grant %s to", spec.Name, strings.Join(roles, ", "))
+	}
+	o.Progress.tell("granting %s to %s", strings.Join(roles, ", "), c.ServiceAccount)
+	if _, err := s.clients.GrantRoles(ctx, spec.Name.Project, c.member(), roles, o.Propagation); err != nil {
+		return fmt.Errorf("granting %s to %s in project %s: %w", strings.Join(roles, ", "), c.ServiceAccount, spec.Name.Project, err)
+	}
+	for _, r := range roles {
+		if !slices.Contains(c.Roles, r) {
+			c.Roles = append(c.Roles, r)
+		}
+	}
+	slices.Sort(c.Roles)
+	return nil
+}
+
+func (s *Service) getConnection(ctx context.Context, name gcp.Name) (found *connectionpb.Connection, err error) {
+	client, err := s.clients.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = gcp.Retry(ctx, "bigqueryconnection.connections.get", func(ctx context.Context) (err error) {
+		found, err = client.GetConnection(ctx, &connectionpb.GetConnectionRequest{Name: apiName(name).String()})
+		return err
+	})
+	return found, err
+}
+
+func (s *Service) patchConnection(ctx context.Context, name gcp.Name, friendlyName, description string) (patched *connectionpb.Connection, err error) {
+	client, err := s.clients.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = gcp.Retry(ctx, "bigqueryconnection.connections.update", func(ctx context.Context) (err error) {
+		patched, err = client.UpdateConnection(ctx, &connectionpb.UpdateConnectionRequest{
+			Name:       apiName(name).String(),
+			Connection: &connectionpb.Connection{FriendlyName: friendlyName, Description: description},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"friendly_name", "description"}},
+		})
+		return err
+	})
+	return patched, err
+}
+
+// apiName is the name as the API is called with it: BigQuery takes locations in
+// either case, its connections only answer for sure in lower case.
+func apiName(n gcp.Name) gcp.Name {
+	n.Location = strings.ToLower(n.Location)
+	return n
+}
+
+func (c *Connection) member() string { return "serviceAccount:" + c.ServiceAccount }
+
+func connectionOf(c *connectionpb.Connection) *Connection {
+	out := &Connection{
+		FriendlyName:   c.GetFriendlyName(),
+		Description:    c.GetDescription(),
+		ServiceAccount: c.GetCloudResource().GetServiceAccountId(),
+		Identity:       Identity{Marker: markerIn(c.GetFriendlyName()), Created: c.GetCreationTime()},
+	}
+	if out.Identity.Marker != (gcp.Marker{}) {
+		out.FriendlyName = ""
+	}
+	return out
+}

@@ -1,0 +1,251 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package bqml
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/gcpml/terraform-provider-gcpml/internal/query"
+)
+
+// The parts of a result set.
+type (
+	// Schema is the columns of a result set.
+	Schema = query.Schema
+	// Field is a column, or a field of a STRUCT.
+	Field = query.Field
+	// Row holds one value for each column.
+	Row = query.Row
+)
+
+// PredictRequest asks for predictions for the rows of a query or of a table.
+type PredictRequest struct {
+	Model gcp.RemoteModelName
+	// Query is one SELECT, Table "dataset.table" or "project.dataset.table"; one of
+	// the two is set.
+	Query string
+	Table string
+	// Project runs and pays for the jobs; the model's project if empty.
+	Project string
+	// MaxRows is the most rows that may be predicted; more are an error. Not more
+	// than one row above it is sent to the endpoint.
+	MaxRows int64
+	// MaximumBytesBilled makes BigQuery refuse a query that costs more.
+	MaximumBytesBilled int64
+	Options
+}
+
+// Prediction is the result of a job that succeeded. Rows may still have failed.
+type Prediction struct {
+	Job            query.Reference
+	Schema         query.Schema
+	Rows           []query.Row
+	BytesProcessed int64
+	// Failed is the number of rows with a status; Statuses are the different ones,
+	// most frequent first.
+	Failed   int64
+	Statuses []Status
+}
+
+// Status is a reason why rows have no prediction, and how many.
+type Status struct {
+	Text string
+	Rows int64
+}
+
+// OverflowError means that the query has more rows than the request allows.
+type OverflowError struct {
+	Limit int64
+	Job   query.Reference
+}
+
+func (e *OverflowError) Error() string {
+	return fmt.Sprintf("the query has more than max_rows = %d rows (job %s): add a LIMIT to the query, or raise max_rows", e.Limit, e.Job)
+}
+
+var tableGrammar = regexp.MustCompile(`^(?:([a-z0-9][a-z0-9.:-]*)[.:])?([A-Za-z0-9_]{1,1024})\.([\p{L}\p{N}_-]{1,1024})$`)
+
+// input is the SELECT that yields the rows to predict.
+func (r PredictRequest) input() (string, error) {
+	if r.Table == "" {
+		sql, err := subquery(r.Query)
+		if err != nil {
+			return "", &FieldError{"query", err.Error()}
+		}
+		return sql, nil
+	}
+	t := tableGrammar.FindStringSubmatch(r.Table)
+	if t == nil {
+		return "", &FieldError{"table", fmt.Sprintf("%q is not of the form DATASET.TABLE or PROJECT.DATASET.TABLE", r.Table)}
+	}
+	project := t[1]
+	if project == "" {
+		project = r.Model.Project
+	}
+	var s statement
+	return s.fixed("SELECT * FROM ").identifier(path(project, t[2], t[3])).finish()
+}
+
+// SQL renders the prediction. One row more than allowed is asked for, to notice
+// that there are more.
+func (r PredictRequest) SQL() (string, error) {
+	input, err := r.input()
+	if err != nil {
+		return "", err
+	}
+	var head statement
+	lead, err := head.fixed("SELECT * FROM ML.PREDICT(MODEL ").identifier(path(r.Model.Project, r.Model.Dataset, r.Model.ID)).finish()
+	if err != nil {
+		return "", err
+	}
+	// The line breaks end a comment at the end of the query.
+	return lead + ", (SELECT * FROM (\n" + input + "\n) LIMIT " + strconv.FormatInt(r.MaxRows+1, 10) + "))", nil
+}
+
+// Predict runs the prediction. While the grant of the connection's service account
+// has not taken effect, refusals are retried, whether the job fails for it or all
+// of its rows do.
+func (s *Service) Predict(ctx context.Context, r PredictRequest) (*Prediction, error) {
+	sql, err := r.SQL()
+	if err != nil {
+		return nil, err
+	}
+	if r.Project == "" {
+		r.Project = r.Model.Project
+	}
+	m, err := s.getModel(ctx, r.Model, false)
+	if gcp.IsNotFound(err) {
+		return nil, &FieldError{"model", fmt.Sprintf("remote model %s does not exist", r.Model)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", r.Model, err)
+	}
+	client, err := s.queries(ctx, r.Project)
+	if err != nil {
+		return nil, err
+	}
+	nonce := query.NewRunID()
+	if err := r.checkColumns(ctx, client, m, nonce); err != nil {
+		return nil, err
+	}
+	var out *Prediction
+	try := 0
+	propagation := s.propagation(ctx, m.Connection, m.Endpoint.Project, r.Options)
+	err = propagation.Do(ctx, func(ctx context.Context) error {
+		try++
+		request := query.Request{SQL: sql, Location: m.Location, MaximumBytesBilled: r.MaximumBytesBilled}
+		request.ID = request.JobID(nonce, fmt.Sprintf("predict-%d", try))
+		var err error
+		if out, err = r.run(ctx, client, request); err != nil {
+			return err
+		}
+		if out.Failed > 0 && out.Failed == int64(len(out.Rows)) {
+			return &refusedRowsError{out.Statuses[0].Text}
+		}
+		return nil
+	})
+	var refused *refusedRowsError
+	if errors.As(err, &refused) && out != nil && ctx.Err() == nil {
+		return out, nil // the job succeeded; its caller judges the rows
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// refusedRowsError lets the propagation loop look at the status of rows.
+type refusedRowsError struct{ status string }
+
+func (e *refusedRowsError) Error() string { return e.status }
+
+// checkColumns dry-runs the user's own query, so that its mistakes are reported at
+// its own positions, and compares its columns with what the model takes.
+func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, m *Model, nonce string) error {
+	input, err := r.input()
+	if err != nil {
+		return err
+	}
+	field := "query"
+	if r.Table != "" {
+		field = "table"
+	}
+	request := query.Request{SQL: input, Location: m.Location, DryRun: true, MaximumBytesBilled: r.MaximumBytesBilled}
+	request.ID = request.JobID(nonce, "check")
+	job, err := client.Run(ctx, request)
+	var failed *query.JobError
+	if errors.As(err, &failed) {
+		return &FieldError{field, failed.Message}
+	}
+	if err != nil {
+		return err
+	}
+	if t := job.Statistics.StatementType; t != "" && t != "SELECT" {
+		return &FieldError{field, "the statement is " + t + "; only a SELECT can be predicted"}
+	}
+	if len(job.Schema) == 0 || m.Input == nil {
+		return nil // nothing to compare; the prediction itself will tell
+	}
+	var missing, have []string
+	for _, f := range job.Schema {
+		have = append(have, f.Name)
+	}
+	for _, c := range m.Input {
+		if !slices.ContainsFunc(have, func(name string) bool { return strings.EqualFold(name, c.Name) }) {
+			missing = append(missing, fmt.Sprintf("%s %s", c.Name, c.Type))
+		}
+	}
+	if len(missing) > 0 {
+		return &FieldError{field, fmt.Sprintf("the model takes a column %s, which the %s does not give; it gives %s. Name a column after it: SELECT … AS %s",
+			strings.Join(missing, " and "), field, strings.Join(have, ", "), strings.Fields(missing[0])[0])}
+	}
+	return nil
+}
+
+func (r PredictRequest) run(ctx context.Context, client *query.Client, request query.Request) (*Prediction, error) {
+	job, err := client.Run(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := job.Rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if rows.Total > uint64(max(r.MaxRows, 0)) { //nolint:gosec // not negative
+		return nil, &OverflowError{r.MaxRows, job.Reference}
+	}
+	out := &Prediction{Job: job.Reference, Schema: rows.Schema, BytesProcessed: job.Statistics.BytesProcessed, Rows: []query.Row{}}
+	status := slices.IndexFunc(rows.Schema, func(f query.Field) bool { return strings.EqualFold(f.Name, StatusColumn) })
+	counts := map[string]int64{}
+	for row, err := range rows.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		out.Rows = append(out.Rows, row)
+		if status < 0 {
+			continue
+		}
+		if text, _ := row[status].(string); text != "" {
+			out.Failed++
+			counts[text]++
+		}
+	}
+	for text, n := range counts {
+		out.Statuses = append(out.Statuses, Status{text, n})
+	}
+	slices.SortFunc(out.Statuses, func(a, b Status) int {
+		if a.Rows != b.Rows {
+			return int(b.Rows - a.Rows)
+		}
+		return strings.Compare(a.Text, b.Text)
+	})
+	return out, nil
+}

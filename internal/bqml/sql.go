@@ -1,0 +1,158 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package bqml
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cloudspannerecosystem/memefish"
+	"github.com/cloudspannerecosystem/memefish/token"
+)
+
+// statement writes one SQL statement. Fixed SQL comes from this package only,
+// everything else passes quote. The tokens that the result must consist of are
+// noted while writing, and [statement.finish] lexes the result and compares: text
+// that would escape from its quotes is never sent.
+type statement struct {
+	sql  strings.Builder
+	want []token.Token
+	err  error
+}
+
+// fixed appends SQL that is a constant of this package.
+func (s *statement) fixed(sql string) *statement {
+	tokens, err := lex(sql)
+	s.note(err)
+	s.append(sql, tokens...)
+	return s
+}
+
+// identifier appends a quoted identifier. A path such as project.dataset.model is
+// one identifier to the lexer; its parts have been validated before.
+func (s *statement) identifier(name string) *statement {
+	quoted, err := quote(name, '`')
+	s.note(err)
+	s.append(quoted, token.Token{Kind: token.TokenIdent, AsString: name})
+	return s
+}
+
+// literal appends a string literal.
+func (s *statement) literal(text string) *statement {
+	quoted, err := quote(text, '\'')
+	s.note(err)
+	s.append(quoted, token.Token{Kind: token.TokenString, AsString: text})
+	return s
+}
+
+func (s *statement) append(sql string, tokens ...token.Token) {
+	s.sql.WriteString(sql)
+	s.want = append(s.want, tokens...)
+}
+
+func (s *statement) note(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// finish returns the statement if a lexer reads it as it was meant.
+func (s *statement) finish() (string, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	got, err := lex(s.sql.String())
+	if err != nil {
+		return "", fmt.Errorf("the rendered SQL cannot be read back and is not sent: %w", err)
+	}
+	if len(got) != len(s.want) {
+		return "", fmt.Errorf("the rendered SQL reads back as %d tokens instead of %d and is not sent", len(got), len(s.want))
+	}
+	for i, w := range s.want {
+		if got[i].Kind != w.Kind || got[i].AsString != w.AsString {
+			return "", fmt.Errorf("the rendered SQL reads back as %s %q instead of %s %q and is not sent", got[i].Kind, got[i].AsString, w.Kind, w.AsString)
+		}
+	}
+	return s.sql.String(), nil
+}
+
+// quote is the one quoting function: identifiers (delimiter `) and string literals
+// (delimiter ') share the escapes of GoogleSQL's lexical structure. Whatever does
+// not print is written as an escape, so that nothing in a statement is invisible.
+func quote(text string, delimiter rune) (string, error) {
+	if !utf8.ValidString(text) {
+		return "", fmt.Errorf("%q is not valid UTF-8 and cannot be written in SQL", text)
+	}
+	if delimiter == '`' && text == "" {
+		return "", errors.New("an identifier cannot be empty")
+	}
+	var b strings.Builder
+	b.WriteRune(delimiter)
+	for _, r := range text {
+		switch {
+		case r == delimiter || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == ' ' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	b.WriteRune(delimiter)
+	return b.String(), nil
+}
+
+// lex returns the tokens of sql without the end of file.
+func lex(sql string) (tokens []token.Token, err error) {
+	l := &memefish.Lexer{File: &token.File{Buffer: sql}}
+	for {
+		if err := l.NextToken(); err != nil {
+			return nil, err
+		}
+		if l.Token.Kind == token.TokenEOF {
+			return tokens, nil
+		}
+		tokens = append(tokens, l.Token)
+	}
+}
+
+// subquery checks that a user's query is one whole expression to put between
+// parentheses, and returns it without a semicolon at its end. The query is the
+// user's own program; this only keeps it from ending before its place does.
+func subquery(sql string) (string, error) {
+	tokens, err := lex(sql)
+	if err != nil {
+		return "", fmt.Errorf("the query cannot be read: %w", err)
+	}
+	if n := len(tokens); n > 0 && tokens[n-1].Kind == ";" {
+		sql, tokens = sql[:tokens[n-1].Pos], tokens[:n-1]
+	}
+	if len(tokens) == 0 {
+		return "", errors.New("the query is empty")
+	}
+	depth := 0
+	for _, t := range tokens {
+		switch t.Kind {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		case ";":
+			return "", errors.New("the query holds more than one statement: give one SELECT")
+		}
+		if depth < 0 {
+			break
+		}
+	}
+	if depth != 0 {
+		return "", errors.New("the parentheses of the query are not balanced")
+	}
+	return sql, nil
+}

@@ -1,0 +1,314 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package bqconnection is gcpml_bq_connection: a BigQuery connection to cloud
+// resources, with the roles that its service account is granted.
+package bqconnection
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/bqml"
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
+)
+
+var (
+	_ resource.ResourceWithConfigure      = (*Resource)(nil)
+	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
+	_ resource.ResourceWithImportState    = (*Resource)(nil)
+)
+
+// TypeName is the name of the resource in HCL.
+const TypeName = "gcpml_bq_connection"
+
+const kind = "BigQuery connection"
+
+const defaultTimeout = 20 * time.Minute
+
+// Resource is the resource type.
+type Resource struct {
+	clients *gcp.Clients
+	service *bqml.Service
+}
+
+// New returns the resource type.
+func New() resource.Resource { return &Resource{} }
+
+// Metadata names the type.
+func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = TypeName
+}
+
+var (
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1024}$`)
+	rolePattern = regexp.MustCompile(`^(roles|(projects/[a-z0-9.:-]+|organizations/[0-9]+)/roles)/[A-Za-z0-9_.]+$`)
+)
+
+// Schema describes the attributes.
+func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	keep := stringplanmodifier.UseNonNullStateForUnknown()
+	location := tfkit.Equivalence(tfkit.SameLocation)
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A BigQuery connection of type `CLOUD_RESOURCE`, through which a remote model calls a Vertex AI endpoint, " +
+			"and the roles that its service account is granted in the project.\n\n" +
+			"Grants are not authoritative: only the roles listed here are looked after, and other members and conditional bindings are left as they are. " +
+			"A grant takes minutes to be effective; `gcpml_bq_remote_model` waits for it, so no `time_sleep` is needed.\n\n" +
+			"A connection has no labels. Unless `friendly_name` is set, gcpml writes its marker there, by which an apply that was killed finds its connection again (see the provider's `ownership_id`).",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				Computed: true, PlanModifiers: []planmodifier.String{keep},
+				MarkdownDescription: "`projects/PROJECT/locations/LOCATION/connections/CONNECTION_ID`, with project and location as configured.",
+			},
+			"project": schema.StringAttribute{
+				Optional: true, Computed: true, PlanModifiers: []planmodifier.String{keep}, Validators: []validator.String{tfkit.ProjectID()},
+				MarkdownDescription: "Project id. Default: the provider's project. A change replaces the connection.",
+			},
+			"location": schema.StringAttribute{
+				Required: true, Validators: []validator.String{tfkit.Location()},
+				PlanModifiers:       []planmodifier.String{location.KeepEquivalent(), location.ReplaceUnlessEquivalent()},
+				MarkdownDescription: "BigQuery location, such as `US` or `europe-west4`: the one of the dataset that holds the remote models. Upper and lower case mean the same. A change replaces the connection.",
+			},
+			"connection_id": schema.StringAttribute{
+				Optional: true, Computed: true,
+				PlanModifiers:       []planmodifier.String{keep, stringplanmodifier.RequiresReplace()},
+				Validators:          []validator.String{tfkit.Matches(idPattern, "Invalid connection id", "letters, digits, underscores and hyphens, 1024 at most")},
+				MarkdownDescription: "Id of the connection. Default: made from `friendly_name`, and fixed from then on. A change replaces the connection.",
+			},
+			"friendly_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Display name. Default: gcpml's marker, which is not shown here."},
+			"description":   schema.StringAttribute{Optional: true, MarkdownDescription: "Description."},
+			"roles": schema.SetAttribute{
+				Optional: true, ElementType: types.StringType,
+				Validators: []validator.Set{setvalidator.ValueStringsAre(tfkit.Matches(rolePattern, "Invalid role",
+					"roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME"))},
+				MarkdownDescription: "Roles to grant to the connection's service account in the project, such as `roles/aiplatform.user`, which a remote model over an endpoint of the same project needs. " +
+					"A role that is removed from the list is revoked if it was granted here; destroying the connection revokes all of them.",
+			},
+			"service_account_id": schema.StringAttribute{
+				Computed: true, PlanModifiers: []planmodifier.String{keep},
+				MarkdownDescription: "E-mail address of the connection's service account, for grants in other projects.",
+			},
+		},
+		Blocks: map[string]schema.Block{"timeouts": timeouts.BlockAll(ctx)},
+	}
+}
+
+// Configure takes the clients.
+func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	if r.clients = tfkit.Clients(req.ProviderData, &resp.Diagnostics); r.clients != nil {
+		r.service = bqml.New(r.clients)
+	}
+}
+
+// ValidateConfig checks attributes against each other.
+func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m model
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(m.validate()...)
+	}
+}
+
+// ModifyPlan fills defaults, so that id is known during plan.
+func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || r.clients == nil {
+		return
+	}
+	var plan, config model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if !req.State.Raw.IsNull() {
+		var prior types.String
+		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("project"), &prior)...)
+		if tfkit.SameProject(ctx, r.clients, prior, plan.Project) {
+			plan.Project = prior
+		} else {
+			resp.RequiresReplace = append(resp.RequiresReplace, path.Root("project"))
+		}
+	}
+	plan.complete(&config, r.clients.Project(), &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+}
+
+// Create makes the connection and grants the roles.
+func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var m model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	timeout, d := m.Timeouts.Create(ctx, defaultTimeout)
+	resp.Diagnostics.Append(d...)
+	spec := m.toSpec(ctx, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	private := tfkit.Private{Incarnation: gcp.NewIncarnation()}
+	c, err := r.service.CreateConnection(ctx, spec, options(ctx, private))
+	if c != nil {
+		// The account was made with the connection, so every role is of our granting.
+		remember(&private, c, spec.Roles)
+	}
+	switch {
+	case gcp.IsInterrupted(ctx, err):
+		if c != nil {
+			m.ServiceAccountID = types.StringValue(c.ServiceAccount)
+		}
+		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
+		tfkit.AddInterrupted(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
+	case c == nil:
+		tfkit.AddError(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
+		return
+	default:
+		m.fromRemote(ctx, c, false, &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+		if err != nil {
+			tfkit.AddError(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
+		}
+	}
+	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+}
+
+func options(ctx context.Context, p tfkit.Private) bqml.Options {
+	return bqml.Options{Incarnation: p.Incarnation, Propagation: bqml.DefaultPropagation, Progress: tfkit.Progress(ctx)}
+}
+
+// Read takes over what the server has.
+func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m model
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := m.Timeouts.Read(ctx, defaultTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	imported := isImported(private)
+	c, err := r.service.GetConnection(ctx, m.name(), imported || !m.Roles.IsNull())
+	switch {
+	case gcp.IsNotFound(err):
+		resp.State.RemoveResource(ctx)
+		return
+	case err != nil:
+		tfkit.AddError(&resp.Diagnostics, "read", kind, m.ID.ValueString(), err)
+		return
+	case !imported && !c.Identity.Is(private.Incarnation, created(private)):
+		resp.Diagnostics.AddWarning("The "+kind+" was replaced behind Terraform's back",
+			m.ID.ValueString()+" exists, but it is not the one in the state: that was deleted and another one was made under its name. It is treated as gone; import the other one to manage it.")
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if c.RolesErr != nil {
+		resp.Diagnostics.AddWarning("The roles of "+kind+" "+m.ID.ValueString()+" cannot be checked",
+			"The project's IAM policy cannot be read, so roles are shown as they were. "+gcp.Message(c.RolesErr))
+	}
+	m.fromRemote(ctx, c, imported, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	if imported || created(private) == 0 {
+		remember(&private, c, m.roles(ctx, &resp.Diagnostics))
+	}
+	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+}
+
+// Update changes friendly name, description and roles.
+func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := plan.Timeouts.Update(ctx, defaultTimeout)
+	resp.Diagnostics.Append(d...)
+	spec := plan.toSpec(ctx, &resp.Diagnostics)
+	had := state.roles(ctx, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	ours := granted(private)
+	dropped := without(had, spec.Roles)
+	revoke := slices.DeleteFunc(slices.Clone(dropped), func(role string) bool { return !slices.Contains(ours, role) })
+	if left := without(dropped, revoke); len(left) > 0 {
+		resp.Diagnostics.AddWarning("A role is left in place",
+			strings.Join(left, ", ")+" had been granted to "+state.ServiceAccountID.ValueString()+" before this resource listed it, so it is not revoked.")
+	}
+	c, added, err := r.service.UpdateConnection(ctx, spec, without(spec.Roles, had), revoke, options(ctx, private))
+	if c != nil {
+		remember(&private, c, append(added, without(ours, revoke)...))
+		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+	}
+	switch {
+	case gcp.IsInterrupted(ctx, err):
+		tfkit.SetPartial(ctx, &resp.State, &plan, &resp.Diagnostics)
+		tfkit.AddInterrupted(&resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
+		return
+	case err != nil:
+		plan.Roles = setOf(append(spec.Roles, dropped...)) // those that are there are kept below
+		tfkit.AddError(&resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
+	}
+	if c != nil {
+		plan.fromRemote(ctx, c, false, &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+	}
+}
+
+// Delete revokes the roles and deletes the connection.
+func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m model
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := m.Timeouts.Delete(ctx, defaultTimeout)
+	resp.Diagnostics.Append(d...)
+	roles := m.roles(ctx, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := r.service.DeleteConnection(ctx, m.name(), bqml.MadeConnection{
+		Incarnation:    private.Incarnation,
+		Created:        created(private),
+		ServiceAccount: m.ServiceAccountID.ValueString(),
+		Roles:          append(roles, without(granted(private), roles)...),
+	})
+	switch {
+	case errors.Is(err, bqml.ErrForeign):
+		resp.Diagnostics.AddWarning("The "+kind+" was not deleted", m.ID.ValueString()+": "+err.Error()+". It is left as it is and treated as gone.")
+	case err != nil:
+		tfkit.AddError(&resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
+	}
+}
+
+// ImportState takes the full name, PROJECT/LOCATION/ID, or LOCATION/ID.
+func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	name, err := gcp.ParseImportID(gcp.KindConnection, req.ID, r.clients.Project())
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid import id", err.Error())
+		return
+	}
+	if id, err := r.clients.ProjectID(ctx, name.Project); err == nil {
+		name.Project = id
+	}
+	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "location": name.Location, "connection_id": name.ID} {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
+	}
+}
