@@ -1,0 +1,232 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package vertexai
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+)
+
+func TestUploadRefusesBadInput(t *testing.T) {
+	r := newRig(t, 0)
+	for _, c := range []struct {
+		name   string
+		change func(*aiplatformpb.UploadModelRequest)
+		code   codes.Code
+		part   string
+	}{
+		{"parent", func(q *aiplatformpb.UploadModelRequest) { q.Parent = "projects/p" }, codes.InvalidArgument, "parent"},
+		{"project", func(q *aiplatformpb.UploadModelRequest) { q.Parent = "projects/P/locations/l" }, codes.InvalidArgument, `"P"`},
+		{"no model", func(q *aiplatformpb.UploadModelRequest) { q.Model = nil }, codes.InvalidArgument, "model is required"},
+		{"digit first", func(q *aiplatformpb.UploadModelRequest) { q.ModelId = "1bert" }, codes.InvalidArgument, "model_id"},
+		{"long id", func(q *aiplatformpb.UploadModelRequest) { q.ModelId = strings.Repeat("a", 64) }, codes.InvalidArgument, "model_id"},
+		{"no display name", func(q *aiplatformpb.UploadModelRequest) { q.Model.DisplayName = "" }, codes.InvalidArgument, "display_name"},
+		{"long display name", func(q *aiplatformpb.UploadModelRequest) { q.Model.DisplayName = strings.Repeat("é", 129) }, codes.InvalidArgument, "128"},
+		{"no image", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec = nil }, codes.InvalidArgument, "image_uri"},
+		{"foreign image", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.ImageUri = "docker.io/x" }, codes.InvalidArgument, "image_uri"},
+		{"artifact", func(q *aiplatformpb.UploadModelRequest) { q.Model.ArtifactUri = "s3://b/x" }, codes.InvalidArgument, "artifact_uri"},
+		{"label", func(q *aiplatformpb.UploadModelRequest) { q.Model.Labels = map[string]string{"Team": "x"} }, codes.InvalidArgument, "labels"},
+		{"alias", func(q *aiplatformpb.UploadModelRequest) { q.Model.VersionAliases = []string{"2"} }, codes.InvalidArgument, "version_aliases"},
+		{"route", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.PredictRoute = "p" }, codes.InvalidArgument, "predict_route"},
+		{"explanation", func(q *aiplatformpb.UploadModelRequest) { q.Model.ExplanationSpec = &aiplatformpb.ExplanationSpec{} }, codes.Unimplemented, "model.explanation_spec"},
+		{"probe", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.HealthProbe = &aiplatformpb.Probe{} }, codes.Unimplemented, "container_spec.health_probe"},
+		{"parent model", func(q *aiplatformpb.UploadModelRequest) { q.ParentModel = testParent + "/models/none" }, codes.NotFound, "none"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := &aiplatformpb.UploadModelRequest{Parent: testParent, Model: testModel()}
+			c.change(req)
+			_, err := r.models.UploadModel(t.Context(), req)
+			refused(t, err, c.code, c.part)
+		})
+	}
+	if left := r.models.Models(); len(left) != 0 {
+		t.Errorf("refused uploads left %v", left)
+	}
+}
+
+func TestUploadIgnoresOutputOnlyFields(t *testing.T) {
+	r := newRig(t, 0)
+	m := testModel()
+	m.VersionId = "9"
+	m.DeployedModels = []*aiplatformpb.DeployedModelRef{{Endpoint: "x"}}
+	r.ok(r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: m}))
+	if got := r.model(testParent + "/models/m"); got.GetVersionId() != "1" || len(got.GetDeployedModels()) != 0 {
+		t.Errorf("version %q, deployed %v", got.GetVersionId(), got.GetDeployedModels())
+	}
+}
+
+func TestModelIsVisibleWhenItsUploadCompletes(t *testing.T) {
+	r := newRig(t, 50*time.Millisecond)
+	op, err := r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: testModel()})
+	if err != nil || op.GetDone() {
+		t.Fatalf("done %v, %v", op.GetDone(), err)
+	}
+	_, err = r.models.GetModel(t.Context(), &aiplatformpb.GetModelRequest{Name: testParent + "/models/m"})
+	refused(t, err, codes.NotFound, "models/m")
+	_, err = r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: testModel()})
+	refused(t, err, codes.AlreadyExists, "models/m")
+	r.ok(op, nil)
+	r.model(testParent + "/models/m")
+}
+
+func TestVersionsAndAliases(t *testing.T) {
+	r := newRig(t, 0)
+	name := r.upload("m")
+	r.upload("m", "golden")
+	if v := r.model(name).GetVersionId(); v != "1" {
+		t.Errorf("the default version is %q after a second upload, want 1", v)
+	}
+	if v := r.model(name + "@golden").GetVersionId(); v != "2" {
+		t.Errorf("golden is version %q, want 2", v)
+	}
+	r.upload("m", "default", "golden") // both move to version 3
+	if v := r.model(name); v.GetVersionId() != "3" || !slices.Contains(v.GetVersionAliases(), "golden") {
+		t.Errorf("default: version %q with %v", v.GetVersionId(), v.GetVersionAliases())
+	}
+	if a := r.model(name + "@2").GetVersionAliases(); len(a) != 0 {
+		t.Errorf("version 2 still has %v", a)
+	}
+	merge := func(version string, aliases ...string) error {
+		_, err := r.models.MergeVersionAliases(t.Context(), &aiplatformpb.MergeVersionAliasesRequest{Name: name + "@" + version, VersionAliases: aliases})
+		return err
+	}
+	refused(t, merge("3", "-default"), codes.InvalidArgument, "default")
+	refused(t, merge("2", "Upper"), codes.InvalidArgument, "Upper")
+	if err := merge("2", "default", "canary"); err != nil {
+		t.Fatal(err)
+	}
+	if v := r.model(name).GetVersionId(); v != "2" {
+		t.Errorf("the default version is %q, want 2", v)
+	}
+	if err := merge("3", "-golden"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.models.GetModel(t.Context(), &aiplatformpb.GetModelRequest{Name: name + "@golden"})
+	refused(t, err, codes.NotFound, "golden")
+
+	deleteVersion := func(v string) error {
+		op, err := r.models.DeleteModelVersion(t.Context(), &aiplatformpb.DeleteModelVersionRequest{Name: name + "@" + v})
+		if err == nil {
+			r.ok(op, nil)
+		}
+		return err
+	}
+	refused(t, deleteVersion("2"), codes.FailedPrecondition, "default version")
+	for _, v := range []string{"1", "3"} {
+		if err := deleteVersion(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, deleteVersion("2"), codes.FailedPrecondition, "only version")
+	r.upload("m")
+	if v := r.model(name + "@4").GetVersionId(); v != "4" {
+		t.Errorf("a new version after deletions is %q: ids are not used again", v)
+	}
+	list, err := r.models.ListModelVersions(t.Context(), &aiplatformpb.ListModelVersionsRequest{Name: name})
+	if err != nil || len(list.GetModels()) != 2 || !strings.HasSuffix(list.GetModels()[1].GetName(), "/models/m@4") {
+		t.Errorf("versions: %v, %v", list, err)
+	}
+}
+
+func TestUpdateModel(t *testing.T) {
+	r := newRig(t, 0)
+	name := r.upload("m")
+	update := func(m *aiplatformpb.Model, paths ...string) (*aiplatformpb.Model, error) {
+		return r.models.UpdateModel(t.Context(), &aiplatformpb.UpdateModelRequest{Model: m, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
+	}
+	before := r.model(name)
+	got, err := update(&aiplatformpb.Model{Name: name, DisplayName: "new", Description: "ignored", Labels: map[string]string{"a": "model"}, Etag: before.GetEtag()}, "display_name", "labels")
+	if err != nil || got.GetDisplayName() != "new" || got.GetDescription() != "" || got.GetLabels()["a"] != "model" {
+		t.Errorf("%v, %v", got, err)
+	}
+	got, err = update(&aiplatformpb.Model{Name: name + "@1", VersionDescription: "first", Labels: map[string]string{"b": "version"}}, "version_description", "labels")
+	if err != nil || got.GetVersionDescription() != "first" || got.GetLabels()["a"] != "model" || got.GetLabels()["b"] != "version" {
+		t.Errorf("model and version labels are merged on reading: %v, %v", got, err)
+	}
+	_, err = update(&aiplatformpb.Model{Name: name, DisplayName: "x", Etag: before.GetEtag()}, "display_name")
+	refused(t, err, codes.Aborted, "etag")
+	_, err = update(&aiplatformpb.Model{Name: name + "@1", DisplayName: "x"}, "display_name")
+	refused(t, err, codes.FailedPrecondition, "display_name")
+	_, err = update(&aiplatformpb.Model{Name: name}, "version_description")
+	refused(t, err, codes.FailedPrecondition, "version_description")
+	_, err = update(&aiplatformpb.Model{Name: name, ArtifactUri: "gs://b/"}, "artifact_uri")
+	refused(t, err, codes.InvalidArgument, "artifact_uri")
+	_, err = update(&aiplatformpb.Model{Name: name})
+	refused(t, err, codes.InvalidArgument, "update_mask")
+}
+
+func TestModelInUseIsNotDeleted(t *testing.T) {
+	r := newRig(t, 0)
+	name, endpoint := r.upload("m"), r.create("e")
+	r.upload("m", "default")
+	r.ok(r.deployRequest(endpoint, name+"@1", "5", nil))
+	_, err := r.models.DeleteModel(t.Context(), &aiplatformpb.DeleteModelRequest{Name: name})
+	refused(t, err, codes.FailedPrecondition, "endpoints/e")
+	_, err = r.models.DeleteModelVersion(t.Context(), &aiplatformpb.DeleteModelVersionRequest{Name: name + "@1"})
+	refused(t, err, codes.FailedPrecondition, "endpoints/e")
+	if refs := r.model(name + "@1").GetDeployedModels(); len(refs) != 1 || refs[0].GetDeployedModelId() != "5" {
+		t.Errorf("deployed_models: %v", refs)
+	}
+	r.ok(r.undeployRequest(endpoint, "5", nil))
+	r.ok(r.models.DeleteModel(t.Context(), &aiplatformpb.DeleteModelRequest{Name: name}))
+	r.upload("m") // the id is free again
+}
+
+// Every switch that concerns models really switches.
+func TestModelSwitches(t *testing.T) {
+	t.Run("project-in-names", func(t *testing.T) {
+		if name := newNamed(newRig(t, 0)); strings.Contains(name, "test-project") {
+			t.Errorf("default: %s has the project's id", name)
+		}
+		if name := newNamed(newRig(t, 0, "project-in-names=id")); !strings.HasPrefix(name, testParent) {
+			t.Errorf("id: %s", name)
+		}
+	})
+	t.Run("container-spec-echo", func(t *testing.T) {
+		r := newRig(t, 0, "container-spec-echo=no")
+		if m := r.model(r.upload("m")); m.GetContainerSpec() != nil || m.GetArtifactUri() == "" {
+			t.Errorf("%v", m)
+		}
+	})
+	t.Run("taken-model-id-code", func(t *testing.T) {
+		r := newRig(t, 0, "taken-model-id-code=INVALID_ARGUMENT")
+		r.upload("m")
+		_, err := r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: testModel()})
+		refused(t, err, codes.InvalidArgument, "already exists")
+	})
+	t.Run("default-alias-after-upload", func(t *testing.T) {
+		r := newRig(t, 0, "default-alias-after-upload=moves")
+		name := r.upload("m")
+		r.upload("m")
+		if v := r.model(name).GetVersionId(); v != "2" {
+			t.Errorf("default version %s", v)
+		}
+	})
+	t.Run("model-fields-on-new-version", func(t *testing.T) {
+		for value, want := range map[string]string{"keep": "sentiment", "replace": "renamed"} {
+			r := newRig(t, 0, "model-fields-on-new-version="+value)
+			name := r.upload("m")
+			m := testModel()
+			m.DisplayName = "renamed"
+			r.ok(r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ParentModel: name, Model: m}))
+			if got := r.model(name).GetDisplayName(); got != want {
+				t.Errorf("%s: display name %q, want %q", value, got, want)
+			}
+		}
+	})
+	t.Run("ids-reusable-after-delete", func(t *testing.T) {
+		r := newRig(t, 0, "ids-reusable-after-delete=after-30s")
+		r.ok(r.models.DeleteModel(t.Context(), &aiplatformpb.DeleteModelRequest{Name: r.upload("m")}))
+		_, err := r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: testModel()})
+		refused(t, err, codes.AlreadyExists, "models/m")
+	})
+}
+
+func newNamed(r *rig) string { return r.model(r.upload("m")).GetName() }
