@@ -1,0 +1,649 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package bigquery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	bq "google.golang.org/api/bigquery/v2"
+
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery/ast"
+)
+
+// legacy reports whether a job asks for legacy SQL, which is BigQuery's default.
+func legacy(c *bq.JobConfiguration) bool {
+	text := strings.TrimSpace(c.Query.Query)
+	if strings.HasPrefix(strings.ToLower(text), "#standardsql") {
+		return false
+	}
+	return c.Query.UseLegacySql == nil || *c.Query.UseLegacySql
+}
+
+// execution runs the statements of one job.
+type execution struct {
+	*Server
+	job      *job
+	query    *bq.JobConfigurationQuery
+	dryRun   bool
+	project  string
+	location string
+}
+
+func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
+	x := &execution{Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location}
+	switch {
+	case legacy(j.config):
+		return outcome{}, notImplemented("legacy SQL, which is what BigQuery runs unless useLegacySql is false: set it")
+	case j.script.ControlFlow != "":
+		return outcome{}, notImplemented("the procedural language (%s) in scripts", j.script.ControlFlow)
+	case len(j.script.Statements) == 1:
+		out, err := x.statement(ctx, j.key, j.script.Statements[0], 0)
+		return out, x.worded(err)
+	case x.query.DestinationTable != nil:
+		return outcome{}, invalid("configuration.query.destinationTable cannot be set for scripts")
+	}
+	return x.statements(ctx)
+}
+
+// statements runs a script, each statement as a child job.
+func (x *execution) statements(ctx context.Context) (outcome, error) {
+	out := outcome{statementType: "SCRIPT"}
+	if x.dryRun {
+		return out, nil // what a statement means depends on the ones before it
+	}
+	positional := 0
+	for i, st := range x.job.script.Statements {
+		config := *x.job.config
+		query := *x.query
+		query.Query = st.Text
+		config.Query = &query
+		now := x.cfg.Clock.Now().UnixMilli()
+		child := &job{
+			key:    jobKey{x.project, x.location, fmt.Sprintf("script_job_%s_%d", hash(x.job.key.id), i)},
+			parent: x.job, config: &config, state: "RUNNING", done: make(chan struct{}), created: now, started: now,
+		}
+		x.jobs.mu.Lock()
+		x.jobs.add(child)
+		x.jobs.mu.Unlock()
+		x.job.mu.Lock()
+		x.job.children = append(x.job.children, child)
+		x.job.mu.Unlock()
+
+		done, err := x.statement(ctx, child.key, st, positional)
+		err = x.worded(err)
+		child.mu.Lock()
+		child.state, child.ended, child.outcome, child.failure = "DONE", x.cfg.Clock.Now().UnixMilli(), done, asAPIError(ctx, err)
+		child.mu.Unlock()
+		close(child.done)
+		if err != nil {
+			return out, err
+		}
+		out.bytes += done.bytes
+		if done.result != nil {
+			out.result, out.destination = done.result, done.destination
+		}
+		for _, p := range st.Params {
+			if p.Name == "" {
+				positional++
+			}
+		}
+	}
+	return out, nil
+}
+
+// resolve completes a table's or model's name.
+func (x *execution) resolve(p ast.Path) (tableRef, error) {
+	switch len(p) {
+	case 1:
+		if x.query.DefaultDataset == nil {
+			return tableRef{}, invalidQuery("Table %q must be qualified with a dataset (e.g. dataset.table).", p[0])
+		}
+		return tableRef{x.defaultProject(), x.query.DefaultDataset.DatasetId, p[0]}, nil
+	case 2:
+		return tableRef{x.project, p[0], p[1]}, nil
+	case 3:
+		return tableRef{p[0], p[1], p[2]}, nil
+	}
+	return tableRef{}, invalidQuery("Invalid name %q: want project.dataset.name.", strings.Join(p, "."))
+}
+
+func (x *execution) defaultProject() string {
+	if d := x.query.DefaultDataset; d != nil && d.ProjectId != "" {
+		return d.ProjectId
+	}
+	return x.project
+}
+
+// resolveDataset completes a dataset's name.
+func (x *execution) resolveDataset(p ast.Path) (datasetKey, error) {
+	switch len(p) {
+	case 1:
+		return datasetKey{x.project, p[0]}, nil
+	case 2:
+		return datasetKey{p[0], p[1]}, nil
+	}
+	return datasetKey{}, invalidQuery("Invalid dataset name %q: want project.dataset.", strings.Join(p, "."))
+}
+
+// here finds a dataset in the location of the job; the server's lock is held.
+func (x *execution) here(k datasetKey) (*dataset, error) {
+	d, ok := x.datasets[k]
+	if !ok || d.meta.Location != x.location {
+		return nil, notFound("Dataset %s was not found in location %s", k, x.location)
+	}
+	return d, nil
+}
+
+// inferLocation is where a job without a location runs: where the first dataset
+// is that it names, else US.
+func (s *Server) inferLocation(j *job) string {
+	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := func(k datasetKey, err error) (string, bool) {
+		if d, ok := s.datasets[k]; err == nil && ok {
+			return d.meta.Location, true
+		}
+		return "", false
+	}
+	if j.script != nil {
+		for _, st := range j.script.Statements {
+			if st.Type == "CREATE_SCHEMA" {
+				for _, o := range st.Options {
+					if strings.EqualFold(o.Name, "location") {
+						return canonicalLocation(strings.Trim(o.Value.In(st.Text), `'"`))
+					}
+				}
+			}
+			if st.Type == "DROP_SCHEMA" {
+				if l, ok := at(x.resolveDataset(st.Target)); ok {
+					return l
+				}
+			}
+			paths := slices.Clone(st.Tables)
+			if st.Target != nil {
+				paths = append([]ast.Path{st.Target}, paths...)
+			}
+			for _, p := range st.Predicts {
+				paths = append(paths, p.Model)
+			}
+			for _, p := range paths {
+				t, err := x.resolve(p)
+				if l, ok := at(t.key(), err); ok {
+					return l
+				}
+			}
+		}
+	}
+	if d := x.query.DefaultDataset; d != nil {
+		if l, ok := at(datasetKey{x.defaultProject(), d.DatasetId}, nil); ok {
+			return l
+		}
+	}
+	if d := x.query.DestinationTable; d != nil {
+		if l, ok := at(datasetKey{d.ProjectId, d.DatasetId}, nil); ok {
+			return l
+		}
+	}
+	return "US"
+}
+
+// piece is SQL text to run with the positional parameters that are in it.
+type piece struct {
+	sql        string
+	positional []int // indices into the job's parameters
+	names      map[string]bool
+}
+
+// edit replaces a range of a statement's text.
+type edit struct {
+	ast.Range
+	text string
+}
+
+// cut takes a range of a statement with edits applied. first is the index of the
+// statement's first positional parameter among those of the job. An edit within
+// another one is ignored.
+func cut(st *ast.Statement, first int, r ast.Range, edits []edit) piece {
+	var outer []edit
+	for i, e := range edits {
+		covered := !r.Contains(e.Range) || slices.ContainsFunc(edits[i+1:], func(o edit) bool { return o.Contains(e.Range) })
+		if !covered {
+			outer = append(outer, e)
+		}
+	}
+	slices.SortFunc(outer, func(a, b edit) int { return a.Start - b.Start })
+	p := piece{names: map[string]bool{}}
+	var b strings.Builder
+	from := r.Start
+	for _, e := range outer {
+		b.WriteString(st.Text[from:e.Start])
+		b.WriteString(e.text)
+		from = e.End
+	}
+	b.WriteString(st.Text[from:r.End])
+	p.sql = b.String()
+	index := first
+	for _, param := range st.Params {
+		kept := r.Contains(param.Range) && !slices.ContainsFunc(outer, func(e edit) bool { return e.Contains(param.Range) })
+		switch {
+		case param.Name != "" && kept:
+			p.names[strings.ToLower(param.Name)] = true
+		case param.Name == "" && kept:
+			p.positional = append(p.positional, index)
+		}
+		if param.Name == "" {
+			index++
+		}
+	}
+	return p
+}
+
+// with surrounds a piece with text that has no parameters.
+func (p piece) with(before, after string) piece {
+	p.sql = before + p.sql + after
+	return p
+}
+
+// then puts another piece behind.
+func (p piece) then(q piece) piece {
+	out := piece{sql: p.sql + q.sql, positional: append(slices.Clone(p.positional), q.positional...), names: map[string]bool{}}
+	for _, from := range []piece{p, q} {
+		for name := range from.names {
+			out.names[name] = true
+		}
+	}
+	return out
+}
+
+// run sends a piece to the engine with the parameters it needs.
+func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Result, error) {
+	q := ast.Query{Project: x.project, SQL: p.sql, ReadOnly: readOnly}
+	if d := x.query.DefaultDataset; d != nil {
+		q.DatasetProject, q.Dataset = x.defaultProject(), d.DatasetId
+	}
+	for _, i := range p.positional {
+		if i >= len(x.query.QueryParameters) {
+			return nil, invalidQuery("Query parameter number %d is not defined.", i+1)
+		}
+		q.Parameters, q.Positional = append(q.Parameters, x.query.QueryParameters[i]), true
+	}
+	for name := range p.names {
+		i := slices.IndexFunc(x.query.QueryParameters, func(p *bq.QueryParameter) bool { return strings.EqualFold(p.Name, name) })
+		if i < 0 {
+			return nil, invalidQuery("Query parameter %q is not defined.", name)
+		}
+		q.Parameters = append(q.Parameters, x.query.QueryParameters[i])
+	}
+	return x.cfg.Engine.Query(ctx, q)
+}
+
+// worded words the absence of a table as BigQuery does; other errors stay. The
+// server's lock is free.
+func (x *execution) worded(err error) error {
+	path, ok := missingTable(err)
+	if !ok {
+		return err
+	}
+	t, err := x.resolve(path)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, err := x.here(t.key()); err != nil {
+		return err
+	}
+	return notFound("Table %s was not found in location %s", t, x.location)
+}
+
+// columns analyses a query without running it and answers its columns.
+func (x *execution) columns(ctx context.Context, query piece) ([]*ast.Field, error) {
+	result, err := x.run(ctx, query.with("SELECT * FROM (", "\n) LIMIT 0"), true)
+	if err != nil {
+		return nil, err
+	}
+	return result.Fields, nil
+}
+
+// predictable are the statements in which ML.PREDICT can be evaluated.
+var predictable = []string{"SELECT", "CREATE_TABLE_AS_SELECT", "INSERT", "MERGE"}
+
+// unsupported are statements that BigQuery has and the emulator does not.
+var unsupported = []string{
+	"CALL", "EXPORT_DATA", "EXPORT_MODEL", "LOAD_DATA", "ALTER_SCHEMA", "CREATE_PROCEDURE", "DROP_PROCEDURE", "CREATE_EXTERNAL_TABLE",
+	"DROP_EXTERNAL_TABLE", "CREATE_SNAPSHOT_TABLE", "DROP_SNAPSHOT_TABLE", "CREATE_MATERIALIZED_VIEW", "ALTER_MATERIALIZED_VIEW",
+	"DROP_MATERIALIZED_VIEW", "CREATE_ROW_ACCESS_POLICY", "DROP_ROW_ACCESS_POLICY", "DROP_ALL_ROW_ACCESS_POLICIES",
+}
+
+// statement runs one statement. first is the index of its first positional
+// parameter.
+func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement, first int) (outcome, error) {
+	out := outcome{statementType: st.Type}
+	err := x.dispatch(ctx, key, st, first, &out)
+	return out, err
+}
+
+func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement, first int, out *outcome) error {
+	switch {
+	case st.Type == "":
+		return notImplemented("statements of the kind %s", st.Node)
+	case slices.Contains(unsupported, st.Type):
+		return notImplemented("%s statements", st.Type)
+	case st.OtherML != "":
+		return notImplemented("%s; of the ML and AI functions it evaluates ML.PREDICT in a FROM clause", st.OtherML)
+	case len(st.Predicts) > 0 && !slices.Contains(predictable, st.Type):
+		return notImplemented("ML.PREDICT in a %s statement", st.Type)
+	}
+	isDDL := strings.HasPrefix(st.Type, "CREATE_") || strings.HasPrefix(st.Type, "DROP_") || strings.HasPrefix(st.Type, "ALTER_")
+	if isDDL && x.query.DestinationTable != nil {
+		return invalid("Cannot set destination table in jobs with DDL statements")
+	}
+	if isDDL && x.query.CreateDisposition != "" {
+		return invalid("Cannot set create disposition in jobs with DDL statements")
+	}
+	if isDDL && x.query.WriteDisposition != "" {
+		return invalid("Cannot set write disposition in jobs with DDL statements")
+	}
+	switch st.Type {
+	case "CREATE_MODEL":
+		return x.createModel(ctx, st, out)
+	case "ALTER_MODEL":
+		return x.alterModel(ctx, st, out)
+	case "DROP_MODEL":
+		return x.dropModel(ctx, st, out)
+	case "CREATE_SCHEMA":
+		return x.createSchema(ctx, st, out)
+	case "DROP_SCHEMA":
+		return x.dropSchema(ctx, st, out)
+	}
+	if err := x.scan(ctx, st, out); err != nil {
+		return err
+	}
+	whole := ast.Range{Start: 0, End: len(st.Text)}
+	edits, cleanUp, err := x.predicts(ctx, st, first, out)
+	defer cleanUp()
+	if err != nil {
+		return err
+	}
+	p := cut(st, first, whole, edits)
+	switch {
+	case st.Type == "SELECT":
+		return x.selectRows(ctx, key, p, out)
+	case isDDL:
+		query := piece{}
+		if st.Query != nil {
+			query = cut(st, first, *st.Query, edits)
+		}
+		return x.ddl(ctx, st, p, query, out)
+	case st.Type == "MERGE":
+		return x.mergeRows(ctx, st, first, edits)
+	}
+	return x.dml(ctx, st, first, p, out)
+}
+
+// selectRows runs a query. Its result goes to the destination table or, without
+// one, to an anonymous table.
+func (x *execution) selectRows(ctx context.Context, key jobKey, p piece, out *outcome) error {
+	fields, err := x.columns(ctx, p)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, f := range fields {
+		if name := strings.ToLower(f.Name); seen[name] && !strings.HasPrefix(name, "$col") {
+			return invalidQuery("Duplicate column names in the result are not supported when a destination table is present. Found duplicate(s): %s", f.Name)
+		} else {
+			seen[name] = true
+		}
+	}
+	if x.dryRun {
+		out.result = &ast.Result{Fields: fields}
+		return nil
+	}
+	if x.query.DestinationTable != nil {
+		return x.selectInto(ctx, p, out)
+	}
+	if out.result, err = x.run(ctx, p, true); err != nil {
+		return err
+	}
+	out.destination = key.anonymousTable().reference()
+	return nil
+}
+
+// selectInto writes the result of a query to the destination table of the job.
+func (x *execution) selectInto(ctx context.Context, p piece, out *outcome) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t, before, err := x.destination(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := x.run(ctx, p.with(before+"\n", ""), false); err != nil {
+		return err
+	}
+	out.destination = t.reference()
+	out.result, err = x.run(ctx, piece{sql: "SELECT * FROM " + t.sql()}, true)
+	return err
+}
+
+// destination is the destination table of the job and the statement that puts the
+// result of a query into it, up to the query. The server's lock is held.
+func (x *execution) destination(ctx context.Context) (t tableRef, before string, err error) {
+	ref := x.query.DestinationTable
+	t = tableRef{ref.ProjectId, ref.DatasetId, ref.TableId}
+	if t.project == "" {
+		t.project = x.project
+	}
+	d, err := x.here(t.key())
+	if err != nil {
+		return t, "", err
+	}
+	if x.model(d, t.table) != nil {
+		return t, "", duplicate("Model %s", t)
+	}
+	exists, err := x.tableExists(ctx, t)
+	switch {
+	case err != nil:
+		return t, "", err
+	case !exists && x.query.CreateDisposition == "CREATE_NEVER":
+		return t, "", notFound("Table %s", t)
+	case !exists:
+		return t, "CREATE TABLE " + t.sql() + " AS", nil
+	}
+	switch x.query.WriteDisposition {
+	case "WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA":
+		return t, "CREATE OR REPLACE TABLE " + t.sql() + " AS", nil
+	case "WRITE_APPEND":
+		return t, "INSERT INTO " + t.sql(), nil
+	}
+	return t, "", duplicate("Table %s", t)
+}
+
+// ddl runs a DDL statement about tables, views and functions. The engine can only
+// be trusted with one that is going to succeed, so that is found out first.
+func (x *execution) ddl(ctx context.Context, st *ast.Statement, p, query piece, out *outcome) error {
+	t, err := x.resolve(st.Target)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	d, err := x.here(t.key())
+	if err != nil {
+		return err
+	}
+	creates, drops := strings.HasPrefix(st.Type, "CREATE_"), strings.HasPrefix(st.Type, "DROP_")
+	isTable := strings.Contains(st.Type, "TABLE") && st.Type != "CREATE_TABLE_FUNCTION" && st.Type != "DROP_TABLE_FUNCTION" || strings.HasSuffix(st.Type, "_VIEW")
+	if isTable {
+		out.targetTable = t.reference()
+		exists, err := x.tableExists(ctx, t)
+		switch {
+		case err != nil:
+			return err
+		case creates && x.model(d, t.table) != nil:
+			return duplicate("Model %s", t)
+		case creates && exists && st.IfNotExists, drops && !exists && st.IfExists:
+			out.ddl = "SKIP"
+			return nil
+		case creates && exists && !st.OrReplace:
+			return duplicate("Table %s", t)
+		case !creates && !exists:
+			return notFound("Table %s was not found in location %s", t, x.location)
+		case creates && exists:
+			out.ddl = "REPLACE"
+		}
+	}
+	if out.ddl == "" {
+		out.ddl = st.Type[:strings.IndexByte(st.Type, '_')]
+	}
+	if query.sql != "" {
+		if _, err := x.columns(ctx, query); err != nil {
+			return err
+		}
+	}
+	if x.dryRun {
+		return nil
+	}
+	_, err = x.run(ctx, p, false)
+	return err
+}
+
+// dml runs an INSERT, UPDATE, DELETE or TRUNCATE and counts the rows it changes.
+func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, p piece, out *outcome) error {
+	t, err := x.resolve(st.Target)
+	if err != nil {
+		return err
+	}
+	out.targetTable = nil
+	if x.dryRun {
+		_, err := x.run(ctx, p, true)
+		return err
+	}
+	x.scratch.dml.Lock() // so that nobody else changes the table while it is counted
+	defer x.scratch.dml.Unlock()
+	count := func(where piece) (int64, error) {
+		result, err := x.run(ctx, where.with("SELECT COUNT(*) FROM "+t.sql(), ""), true)
+		if err != nil {
+			return 0, err
+		}
+		text, _ := result.Rows[0][0].(string)
+		return strconv.ParseInt(text, 10, 64)
+	}
+	if st.Type == "UPDATE" {
+		if st.Where != nil {
+			// Only a condition on the table's own columns can be counted like this.
+			if n, err := count(cut(st, first, *st.Where, nil).with(" WHERE ", "")); err == nil {
+				out.affected = &n
+			}
+		}
+		_, err := x.run(ctx, p, false)
+		return err
+	}
+	before, err := count(piece{})
+	if err != nil {
+		return err
+	}
+	if _, err := x.run(ctx, p, false); err != nil {
+		return err
+	}
+	after, err := count(piece{})
+	if err != nil {
+		return err
+	}
+	out.affected = new(max(after-before, before-after))
+	return nil
+}
+
+// mergeRows runs a MERGE. The engine takes only a table as its source: a query is
+// made one first.
+func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int, edits []edit) error {
+	if st.MergeSource != nil {
+		source := cut(st, first, *st.MergeSource, edits)
+		name := x.scratch.name("merge")
+		if err := x.scratch.create(ctx, x, name, source.with("SELECT * FROM ", "")); err != nil {
+			return err
+		}
+		defer x.scratch.drop(ctx, x, name)
+		edits = append(slices.Clone(edits), edit{*st.MergeSource, scratchTable(name) + " "})
+	}
+	_, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), x.dryRun)
+	return err
+}
+
+// scan finds the tables that a statement reads, checks where they are and counts
+// their bytes: the emulator bills whole tables, whatever columns are read.
+func (x *execution) scan(ctx context.Context, st *ast.Statement, out *outcome) error {
+	for _, path := range st.Tables {
+		t, err := x.resolve(path)
+		if err != nil || isSystemView(path) {
+			continue // a WITH entry, an array or a view of the system
+		}
+		x.mu.Lock()
+		d, known := x.datasets[t.key()]
+		x.mu.Unlock()
+		if !known {
+			continue
+		}
+		if d.meta.Location != x.location {
+			return notFound("Dataset %s was not found in location %s", t.key(), x.location)
+		}
+		table, err := x.tableOfDataset(ctx, t)
+		if failed := asAPIError(ctx, err); failed != nil {
+			if failed.Reason == "notFound" {
+				continue // the engine says so better, with the position
+			}
+			return err
+		}
+		out.referenced = append(out.referenced, t.reference())
+		bytes, err := x.size(ctx, t, table)
+		if err != nil {
+			return err
+		}
+		out.bytes += bytes
+	}
+	if limit := x.query.MaximumBytesBilled; limit > 0 && billed(out.bytes) > limit {
+		return &apiError{400, "bytesBilledLimitExceeded", fmt.Sprintf("Query exceeded limit for bytes billed: %d. %d or higher required.", limit, billed(out.bytes)), ""}
+	}
+	return nil
+}
+
+// widths are the sizes of values as BigQuery documents them; for STRING and BYTES
+// the length comes on top, for arrays it is the width of an element.
+var widths = map[string]string{
+	"INTEGER": "8", "INT64": "8", "FLOAT": "8", "FLOAT64": "8", "BOOLEAN": "1", "BOOL": "1", "NUMERIC": "16", "BIGNUMERIC": "32",
+	"DATE": "8", "DATETIME": "8", "TIME": "8", "TIMESTAMP": "8",
+}
+
+// size is the logical size of a table. Columns of structs, JSON, geography and
+// arrays of text count as nothing.
+func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (int64, error) {
+	if table.Schema == nil || table.View != nil {
+		return 0, nil
+	}
+	terms := []string{"0"}
+	for _, f := range table.Schema.Fields {
+		name, width := quote(f.Name), widths[f.Type]
+		switch {
+		case f.Mode == "REPEATED" && width != "":
+			terms = append(terms, fmt.Sprintf("IFNULL(SUM(ARRAY_LENGTH(%s)), 0) * %s", name, width))
+		case f.Mode == "REPEATED":
+		case width != "":
+			terms = append(terms, fmt.Sprintf("COUNT(%s) * %s", name, width))
+		case f.Type == "STRING" || f.Type == "BYTES":
+			terms = append(terms, fmt.Sprintf("IFNULL(SUM(BYTE_LENGTH(%s) + 2), 0)", name))
+		}
+	}
+	result, err := x.cfg.Engine.Query(ctx, ast.Query{Project: x.project, ReadOnly: true, SQL: "SELECT " + strings.Join(terms, " + ") + " FROM " + t.sql()})
+	if err != nil || len(result.Rows) != 1 {
+		return 0, errors.Join(err, fmt.Errorf("measure table %s", t))
+	}
+	text, _ := result.Rows[0][0].(string)
+	return strconv.ParseInt(text, 10, 64)
+}

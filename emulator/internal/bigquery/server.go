@@ -1,0 +1,338 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package bigquery is the BigQuery v2 API as far as remote models need it. It owns
+// jobs, datasets and models, evaluates ML.PREDICT, and leaves tables and plain SQL
+// to an [Engine].
+package bigquery
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	bq "google.golang.org/api/bigquery/v2"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery/ast"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/project"
+)
+
+// Engine parses and runs plain SQL and keeps tables.
+type Engine interface {
+	Parse(sql string) (*ast.Script, error)
+	Query(ctx context.Context, q ast.Query) (*ast.Result, error)
+	// Do sends a BigQuery v2 request for datasets or tables; path starts after the
+	// project.
+	Do(ctx context.Context, method, project, path string, in, out any) error
+}
+
+// Connections finds the service account of a connection.
+type Connections interface {
+	Account(projectIDOrNumber, location, id string) (email string, ok bool)
+}
+
+// Permissions answers whether a member may use a permission in a project now.
+type Permissions interface {
+	Allowed(projectID, member, permission string) bool
+}
+
+// Endpoint is what BigQuery looks at before it uses a Vertex AI endpoint.
+type Endpoint struct {
+	// Dedicated endpoints do not answer on the shared DNS name.
+	Dedicated bool
+	// Deployed is the number of deployed models.
+	Deployed int
+}
+
+// Vertex reaches Vertex AI endpoints by their full resource name. Errors carry a
+// gRPC status.
+type Vertex interface {
+	Endpoint(ctx context.Context, name string) (Endpoint, error)
+	Predict(ctx context.Context, name string, instances []*structpb.Value, parameters *structpb.Value) ([]*structpb.Value, error)
+}
+
+// Config is what a Server needs.
+type Config struct {
+	// Addr is the emulator's "host:port", for links in answers.
+	Addr        string
+	Projects    *project.Registry
+	Clock       clock.Clock
+	Assume      assume.Set
+	Engine      Engine
+	Connections Connections
+	Permissions Permissions
+	Vertex      Vertex
+}
+
+// Server is the API. It is an http.Handler for the paths under /bigquery/v2/,
+// /projects/, /upload/bigquery/v2/ and /discovery/.
+type Server struct {
+	cfg     Config
+	mux     *http.ServeMux
+	jobs    jobs
+	scratch scratch
+
+	// mu guards datasets and everything below them. It is held across calls to the
+	// engine that make or drop a dataset or table, so that the two stay in step.
+	mu       sync.Mutex
+	datasets map[datasetKey]*dataset
+}
+
+// New returns a server without datasets. Jobs run until they end or [Server.Close]
+// is called, whatever becomes of the client that started them.
+func New(cfg Config) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{
+		cfg:      cfg,
+		mux:      http.NewServeMux(),
+		jobs:     jobs{ctx: ctx, cancel: cancel, byKey: map[jobKey]*job{}, byRequest: map[string]*job{}},
+		datasets: map[datasetKey]*dataset{},
+	}
+	s.routes()
+	return s
+}
+
+// Close cancels the jobs that run and waits for them.
+func (s *Server) Close() {
+	s.jobs.cancel()
+	s.jobs.running.Wait()
+}
+
+// handler answers one method: a value to send as JSON (nil: 204) or an error.
+type handler func(r *request) (any, error)
+
+// request is one call, its project resolved.
+type request struct {
+	*http.Request
+	project string // the id
+}
+
+func (s *Server) routes() {
+	const (
+		datasets = "/projects/{project}/datasets"
+		dataset  = datasets + "/{dataset}"
+		tables   = dataset + "/tables"
+		table    = tables + "/{table}"
+		models   = dataset + "/models"
+		model    = models + "/{model}"
+		jobs     = "/projects/{project}/jobs"
+		job      = jobs + "/{job}"
+	)
+	for pattern, h := range map[string]handler{
+		"GET " + datasets:   s.listDatasets,
+		"POST " + datasets:  s.insertDataset,
+		"GET " + dataset:    s.getDataset,
+		"PATCH " + dataset:  s.patchDataset,
+		"PUT " + dataset:    s.updateDataset,
+		"DELETE " + dataset: s.deleteDataset,
+
+		"GET " + tables:                s.listTables,
+		"POST " + tables:               s.insertTable,
+		"GET " + table:                 s.getTable,
+		"PATCH " + table:               s.patchTable,
+		"DELETE " + table:              s.deleteTable,
+		"POST " + table + "/insertAll": s.insertRows,
+		"GET " + table + "/data":       s.listRows,
+
+		"GET " + models:   s.listModels,
+		"GET " + model:    s.getModel,
+		"PATCH " + model:  s.patchModel,
+		"DELETE " + model: s.deleteModel,
+
+		"GET " + jobs:               s.listJobs,
+		"POST " + jobs:              s.insertJob,
+		"GET " + job:                s.getJob,
+		"POST " + job + "/cancel":   s.cancelJob,
+		"DELETE " + job + "/delete": s.deleteJob,
+
+		"POST /projects/{project}/queries":      s.query,
+		"GET /projects/{project}/queries/{job}": s.queryResults,
+	} {
+		s.mux.Handle(pattern, s.handle(h))
+	}
+	s.mux.Handle("POST /upload"+jobs, s.handle(s.uploadJob))
+	s.mux.HandleFunc("GET /discovery/v1/apis/{api}/{version}/rest", s.discovery)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		(&apiError{http.StatusNotFound, "notFound", fmt.Sprintf("The emulator has no BigQuery method %s %s.", r.Method, r.URL.Path), ""}).write(w)
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.Clone(r.Context())
+	if override := r.Header.Get("X-HTTP-Method-Override"); override != "" && r.Method == http.MethodPost {
+		r.Method = strings.ToUpper(override)
+	}
+	r.URL.RawPath = ""
+	r.URL.Path = strings.TrimPrefix(r.URL.Path, "/resumable")
+	for _, prefix := range []string{"", "/upload"} {
+		if rest, ok := strings.CutPrefix(r.URL.Path, prefix+"/bigquery/v2/"); ok {
+			r.URL.Path = prefix + "/" + rest
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := s.cfg.Projects.Lookup(r.PathValue("project"))
+		if err != nil {
+			notFound("Project %s: %v", r.PathValue("project"), err).write(w)
+			return
+		}
+		answer, err := h(&request{Request: r, project: p.ID})
+		switch {
+		case err != nil:
+			asAPIError(r.Context(), err).write(w)
+		case answer == nil:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			writeJSON(w, http.StatusOK, answer)
+		}
+	})
+}
+
+// decode reads the JSON body; a field that the API does not have is an error.
+func (r *request) decode(into any) ([]byte, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, invalid("The request could not be read: %v.", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return nil, invalid("Invalid JSON payload received. %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return data, nil
+}
+
+// number reads a numeric query parameter; absent is -1.
+func (r *request) number(name string) (int, error) {
+	text := r.FormValue(name)
+	if text == "" {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, invalid("Invalid value %q for %s.", text, name)
+	}
+	return n, nil
+}
+
+// window finds the part of n elements that maxResults, pageToken and startIndex
+// ask for and the token of the next page. A token is the index of its first
+// element.
+func (r *request) window(n int) (start, end int, next string, err error) {
+	size, err := r.number("maxResults")
+	if err != nil {
+		return 0, 0, "", err
+	}
+	name := "pageToken"
+	if r.FormValue(name) == "" {
+		name = "startIndex"
+	}
+	if start, err = r.number(name); err != nil {
+		return 0, 0, "", err
+	}
+	start = min(max(start, 0), n)
+	end = n
+	if size >= 0 && start+size < n {
+		end = start + size
+		next = strconv.Itoa(end)
+	}
+	return start, end, next, nil
+}
+
+// ifMatch checks the If-Match header against an etag.
+func (r *request) ifMatch(etag string) error {
+	if want := r.Header.Get("If-Match"); want != "" && want != "*" && want != etag {
+		return conditionNotMet()
+	}
+	return nil
+}
+
+func (s *Server) link(format string, args ...any) string {
+	return "http://" + s.cfg.Addr + "/bigquery/v2" + fmt.Sprintf(format, args...)
+}
+
+func newEtag() string { return rand.Text()[:22] + "==" }
+
+// merge applies a JSON merge patch (RFC 7396) to a resource. Fields of the patch
+// that are not in allowed are output only and change nothing.
+func merge[T any](resource *T, patch []byte, allowed ...string) (*T, error) {
+	current := map[string]any{}
+	if err := convert(resource, &current); err != nil {
+		return nil, err
+	}
+	var changes map[string]any
+	if err := json.Unmarshal(patch, &changes); err != nil {
+		return nil, invalid("Invalid JSON payload received. %v", err)
+	}
+	for _, field := range allowed {
+		if value, ok := changes[field]; ok {
+			mergeValue(current, field, value)
+		}
+	}
+	out := new(T)
+	return out, convert(current, out)
+}
+
+func mergeValue(into map[string]any, field string, value any) {
+	switch value := value.(type) {
+	case nil:
+		delete(into, field)
+	case map[string]any:
+		inner, ok := into[field].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+		}
+		inner = maps.Clone(inner)
+		for k, v := range value {
+			mergeValue(inner, k, v)
+		}
+		into[field] = inner
+	default:
+		into[field] = value
+	}
+}
+
+// convert copies by way of JSON.
+func convert(from, into any) error {
+	data, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return dec.Decode(into)
+}
+
+// tableRef is a table's or model's full name.
+type tableRef struct{ project, dataset, table string }
+
+func (t tableRef) String() string { return t.project + ":" + t.dataset + "." + t.table }
+
+// sql is the name as an identifier in SQL.
+func (t tableRef) sql() string { return quote(t.project + "." + t.dataset + "." + t.table) }
+
+func (t tableRef) key() datasetKey { return datasetKey{t.project, t.dataset} }
+
+func (t tableRef) reference() *bq.TableReference {
+	return &bq.TableReference{ProjectId: t.project, DatasetId: t.dataset, TableId: t.table}
+}
+
+// quote writes an identifier in backticks.
+func quote(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`", "\n", "\\n", "\r", "\\r").Replace(name) + "`"
+}
