@@ -7,10 +7,17 @@ import (
 	"context"
 	"net/http"
 
+	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
+	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bqconnection"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/engine"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/iam"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/journal"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/operations"
@@ -25,7 +32,7 @@ import (
 // returns the handler for all of them. A gRPC service is registered on server
 // and thereby has its REST routes too; an API without gRPC is given a path in
 // routes. What a service holds is reported to the inventory.
-func (s *Server) wire(_ context.Context, opts Options) (http.Handler, error) {
+func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	switches, err := assume.Parse(opts.Assume)
 	if err != nil {
 		return nil, err
@@ -62,6 +69,30 @@ func (s *Server) wire(_ context.Context, opts Options) (http.Handler, error) {
 	inv.Add("models", vertex.Models)
 	inv.Add("endpoints", vertex.Endpoints)
 
+	// Project IAM, BigQuery connections, BigQuery.
+	policies := iam.New(iam.Config{Projects: projects, Clock: now, Lag: opts.IAMLag})
+	resourcemanagerpb.RegisterProjectsServer(server, policies)
+	inv.Add("iam_bindings", policies.Inventory)
+	connections := bqconnection.New(bqconnection.Config{Projects: projects, Clock: now, Assume: switches})
+	connectionpb.RegisterConnectionServiceServer(server, connections)
+	policies.ConnectionAccounts(connections.AccountExists)
+	inv.Add("connections", connections.Inventory)
+	sql, err := engine.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(func() { _ = sql.Close() })
+	front := bigquery.New(bigquery.Config{
+		Addr: s.Addr, Projects: projects, Clock: now, Assume: switches,
+		Engine: sql, Connections: connections, Permissions: policies, Vertex: vertexForBigQuery{vertex},
+	})
+	s.onClose(front.Close)
+	inv.Add("datasets", front.Datasets)
+	inv.Add("remote_models", front.RemoteModels)
+	for _, prefix := range []string{"/bigquery/v2/", "/projects/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/discovery/"} {
+		routes.handle(prefix, front)
+	}
+
 	// Cloud Storage.
 	bucket, err := storage.New(storage.Config{Addr: s.Addr, Objects: storageObjects(opts.Objects), Dir: opts.StorageDir})
 	if err != nil {
@@ -79,6 +110,7 @@ func (s *Server) wire(_ context.Context, opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	routes.handle("/v1/projects/", policies.V1(transcoder)) // Resource Manager v1 has no gRPC
 	for _, prefix := range []string{"/v1/", "/v3/", "/v1beta1/"} {
 		routes.handle(prefix, transcoder)
 	}
@@ -104,4 +136,16 @@ func storageObjects(objects []Object) []storage.Object {
 		out[i] = storage.Object(o)
 	}
 	return out
+}
+
+// vertexForBigQuery shows Vertex AI as BigQuery sees it.
+type vertexForBigQuery struct{ *vertexai.Service }
+
+func (v vertexForBigQuery) Endpoint(ctx context.Context, name string) (bigquery.Endpoint, error) {
+	info, err := v.Service.Endpoint(ctx, name)
+	return bigquery.Endpoint{Dedicated: info.Dedicated, Deployed: info.Deployed}, err
+}
+
+func (v vertexForBigQuery) Predict(ctx context.Context, name string, instances []*structpb.Value, parameters *structpb.Value) ([]*structpb.Value, error) {
+	return v.PredictBatch(ctx, name, instances, parameters)
 }

@@ -315,7 +315,7 @@ func (x *execution) probe(ctx context.Context, m *model) error {
 		return invalidQuery("The endpoint %s cannot be used: %s", m.endpoint.url(), status.Convert(err).Message())
 	case e.Dedicated:
 		return dedicated(m.endpoint.url())
-	case e.Deployed == 0:
+	case !e.Deployed:
 		return invalidQuery("The endpoint %s has no deployed model.", m.endpoint.url())
 	}
 	return nil

@@ -51,8 +51,8 @@ type Permissions interface {
 type Endpoint struct {
 	// Dedicated endpoints do not answer on the shared DNS name.
 	Dedicated bool
-	// Deployed is the number of deployed models.
-	Deployed int
+	// Deployed says that at least one model is deployed.
+	Deployed bool
 }
 
 // Vertex reaches Vertex AI endpoints by their full resource name. Errors carry a

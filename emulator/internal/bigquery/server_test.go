@@ -107,7 +107,7 @@ func start(t *testing.T, settings ...string) *bigQuery {
 			t.Error(err)
 		}
 	})
-	w := &world{endpoint: bigquery.Endpoint{Deployed: 1}, granted: true, predictor: lengths}
+	w := &world{endpoint: bigquery.Endpoint{Deployed: true}, granted: true, predictor: lengths}
 	front := bigquery.New(bigquery.Config{
 		Projects: project.NewRegistry(), Clock: clock.Real{}, Assume: switches, Engine: e, Connections: w, Permissions: w, Vertex: w,
 	})

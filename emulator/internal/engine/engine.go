@@ -88,17 +88,9 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// Error is an answer of the engine other than success.
-type Error struct {
-	Status  int // the HTTP status
-	Message string
-}
-
-func (e *Error) Error() string { return e.Message }
-
 // Do sends one BigQuery v2 request to the engine: path starts after
 // "/bigquery/v2/projects/" with the project. A nil in sends no body; a nil out
-// drops the answer. An answer other than 2xx is an *Error.
+// drops the answer. An answer other than 2xx is an *ast.Error.
 func (e *Engine) Do(ctx context.Context, method, project, path string, in, out any) error {
 	if err := e.ensureProject(project); err != nil {
 		return err
@@ -133,7 +125,7 @@ func (e *Engine) Do(ctx context.Context, method, project, path string, in, out a
 		if json.Unmarshal(data, &failed) != nil || failed.Error.Message == "" {
 			failed.Error.Message = string(data)
 		}
-		return &Error{Status: response.StatusCode, Message: Message(failed.Error.Message)}
+		return &ast.Error{Status: response.StatusCode, Message: Message(failed.Error.Message)}
 	}
 	if out == nil {
 		return nil

@@ -89,14 +89,8 @@ var controlFlow = map[string]string{
 	"ExecuteImmediateStatement": "EXECUTE IMMEDIATE",
 }
 
-// SyntaxError is a text that is not GoogleSQL. Its message ends in the position,
-// as BigQuery writes it: "… at [1:8]".
-type SyntaxError struct{ Message string }
-
-func (e *SyntaxError) Error() string { return e.Message }
-
 // Parse parses a script of one or more statements. A text that does not parse is
-// a *SyntaxError.
+// a *ast.SyntaxError.
 func (e *Engine) Parse(sql string) (script *ast.Script, err error) { return Parse(sql) }
 
 // Parse is [Engine.Parse] without a running engine.
@@ -120,7 +114,7 @@ func Parse(sql string) (script *ast.Script, err error) {
 		Stability: googlesql.ErrorMessageStabilityProduction,
 	})
 	if err != nil {
-		return nil, &SyntaxError{Message: Message(err.Error())}
+		return nil, &ast.SyntaxError{Message: Message(err.Error())}
 	}
 	root, err := out.Script()
 	if err != nil {
@@ -153,7 +147,7 @@ func Parse(sql string) (script *ast.Script, err error) {
 		}
 	}
 	if len(script.Statements) == 0 && script.ControlFlow == "" {
-		return nil, &SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
+		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
 	}
 	return script, nil
 }

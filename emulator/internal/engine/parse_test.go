@@ -79,7 +79,7 @@ func TestScript(t *testing.T) {
 
 func TestSyntaxError(t *testing.T) {
 	_, err := Parse("SELECT 1;\nSELEC 2")
-	if _, ok := errors.AsType[*SyntaxError](err); !ok {
+	if _, ok := errors.AsType[*ast.SyntaxError](err); !ok {
 		t.Fatalf("error %T %v, want a *SyntaxError", err, err)
 	}
 	if want := `Syntax error: Unexpected identifier "SELEC" at [2:1]`; err.Error() != want {
