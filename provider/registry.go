@@ -6,11 +6,17 @@ package provider
 import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
+	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
 )
 
 // The one list of what the provider serves.
 var (
-	resources = []func() resource.Resource{}
+	resources = []func() resource.Resource{
+		vertexendpointdeployment.New,
+		vertexmodelupload.New,
+	}
 
 	dataSources = []func() datasource.DataSource{}
 )

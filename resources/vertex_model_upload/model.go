@@ -6,7 +6,7 @@ package vertexmodelupload
 import (
 	"context"
 	"fmt"
-	"path"
+	pathpkg "path"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	tfpath "github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
@@ -72,28 +72,28 @@ func (m *model) name() gcp.Name {
 	return gcp.Name{Project: m.Project.ValueString(), Location: m.Location.ValueString(), Kind: gcp.KindModel, ID: m.ModelID.ValueString()}
 }
 
-// setDefaults fills in what is not configured, as far as it is known. complete
-// tells that all must be known now.
-func (m *model) setDefaults(c *gcp.Clients, complete bool, diags *diag.Diagnostics) {
+// setDefaults fills in what is not in the configuration. What is there, but not
+// yet known, stays unknown.
+func (m *model) setDefaults(c *gcp.Clients, config *model, diags *diag.Diagnostics) {
 	if c == nil {
 		return
 	}
-	if m.Project.IsUnknown() && c.Project() != "" {
-		m.Project = types.StringValue(c.Project())
+	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
+		switch {
+		case !value.IsUnknown() || !configured.IsNull():
+		case otherwise == "":
+			diags.AddAttributeError(path.Root(attribute), "Missing "+attribute, "Set "+attribute+" here, or its default in the provider block.")
+		default:
+			*value = types.StringValue(otherwise)
+		}
 	}
-	if m.Location.IsUnknown() && c.Region() != "" {
-		m.Location = types.StringValue(c.Region())
-	}
-	if m.ModelID.IsUnknown() && !m.DisplayName.IsUnknown() {
+	byDefault("project", &m.Project, config.Project, c.Project())
+	byDefault("location", &m.Location, config.Location, c.Region())
+	if m.ModelID.IsUnknown() && config.ModelID.IsNull() && !m.DisplayName.IsUnknown() {
 		if slug := gcp.Slug(m.DisplayName.ValueString(), "_"); slug != "" {
 			m.ModelID = types.StringValue(slug)
 		} else {
-			diags.AddAttributeError(tfpath.Root("model_id"), "Missing model id", fmt.Sprintf("No id can be made from the display name %q: set model_id.", m.DisplayName.ValueString()))
-		}
-	}
-	for attribute, v := range map[string]types.String{"project": m.Project, "location": m.Location} {
-		if v.IsUnknown() && complete {
-			diags.AddAttributeError(tfpath.Root(attribute), "Missing "+attribute, "Set "+attribute+" here or its default in the provider block.")
+			diags.AddAttributeError(path.Root("model_id"), "Missing model id", fmt.Sprintf("No id can be made from the display name %q: set model_id.", m.DisplayName.ValueString()))
 		}
 	}
 	if m.ID.IsUnknown() && !m.Project.IsUnknown() && !m.Location.IsUnknown() && !m.ModelID.IsUnknown() {
@@ -227,8 +227,8 @@ var artifactFiles = []string{"saved_model.pb", "model.joblib", "model.pkl", "mod
 // validate checks what goes beyond single values; what is unknown passes.
 func (m *model) validate(diags *diag.Diagnostics) {
 	uri := m.ArtifactURI.ValueString()
-	if file := path.Base(uri); slices.Contains(artifactFiles, file) || strings.HasSuffix(file, ".mar") {
-		diags.AddAttributeError(tfpath.Root("artifact_uri"), "Invalid artifact_uri",
+	if file := pathpkg.Base(uri); slices.Contains(artifactFiles, file) || strings.HasSuffix(file, ".mar") {
+		diags.AddAttributeError(path.Root("artifact_uri"), "Invalid artifact_uri",
 			fmt.Sprintf("%q is a file: name the folder that holds it, %q.", uri, strings.TrimSuffix(uri, file)))
 	}
 }

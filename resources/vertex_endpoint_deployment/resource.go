@@ -1,0 +1,395 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package vertexendpointdeployment is gcpml_vertex_endpoint_deployment: a Vertex
+// AI endpoint together with the models deployed to it and the traffic split
+// between them. They are one resource because only one owner of a traffic split
+// can roll out.
+package vertexendpointdeployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
+)
+
+// TypeName is the resource's type in HCL.
+const TypeName = "gcpml_vertex_endpoint_deployment"
+
+// A deployment of a large model takes most of an hour, and an update may have
+// several.
+const (
+	createTimeout = 180 * time.Minute
+	readTimeout   = 10 * time.Minute
+	updateTimeout = 180 * time.Minute
+	deleteTimeout = 60 * time.Minute
+)
+
+var (
+	_ resource.ResourceWithConfigure      = (*Resource)(nil)
+	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
+	_ resource.ResourceWithImportState    = (*Resource)(nil)
+)
+
+// Resource manages one endpoint and what it serves.
+type Resource struct{ clients *gcp.Clients }
+
+// New returns the resource, not yet configured.
+func New() resource.Resource { return &Resource{} }
+
+// Metadata tells the type's name.
+func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = TypeName
+}
+
+// Schema describes the arguments and attributes.
+func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
+	keepMap := []planmodifier.Map{mapplanmodifier.UseNonNullStateForUnknown()}
+	fixed := append(keep, stringplanmodifier.RequiresReplace())
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A Vertex AI endpoint, the models deployed to it and the traffic between them. A changed model or machine is rolled out without a failed request: " +
+			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
+			"What others deploy to the endpoint is left alone and keeps its share of the traffic.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				Computed: true, PlanModifiers: keep,
+				MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/endpoints/{endpoint_id}`.",
+			},
+			"project": schema.StringAttribute{
+				Optional: true, Computed: true, PlanModifiers: fixed, Validators: []validator.String{tfkit.ProjectID()},
+				MarkdownDescription: "Project id. Defaults to the provider's. A change replaces the endpoint.",
+			},
+			"location": schema.StringAttribute{
+				Optional: true, Computed: true,
+				PlanModifiers:       append(keep, tfkit.Equivalence(tfkit.SameLocation).KeepEquivalent(), tfkit.Equivalence(tfkit.SameLocation).ReplaceUnlessEquivalent()),
+				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), "Invalid location", "a region such as us-central1")},
+				MarkdownDescription: "Region, such as `us-central1`. Defaults to the provider's. A change replaces the endpoint.",
+			},
+			"endpoint_id": schema.StringAttribute{
+				Optional: true, Computed: true, PlanModifiers: fixed,
+				Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`), "Invalid endpoint id",
+					"1 to 63 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, or a number of up to 9 digits")},
+				MarkdownDescription: "Id of the endpoint, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the endpoint.",
+			},
+			"display_name": schema.StringAttribute{
+				Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
+				MarkdownDescription: "Name for people, up to 128 characters.",
+			},
+			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the endpoint."},
+			"labels":      tfkit.LabelsAttribute("the endpoint"),
+			"deployments": schema.MapNestedAttribute{
+				Required: true,
+				MarkdownDescription: "What the endpoint serves, by a key of your choice, which becomes the display name of the deployed model. " +
+					"A changed model or machine is a new deployment under the same key; replica counts change in place. It may be empty.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"model": schema.StringAttribute{
+						Required: true,
+						MarkdownDescription: "Full name of the model, best the `versioned_name` of a `gcpml_vertex_model_upload`, so that each new version is rolled out. " +
+							"Without a version, or with an alias, it is the version that the name stands for when the deployment is made; it does not follow later.",
+					},
+					"dedicated_resources": schema.SingleNestedAttribute{
+						Required: true, MarkdownDescription: "Machines that serve the model.",
+						Attributes: map[string]schema.Attribute{
+							"machine_type": schema.StringAttribute{
+								Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+								MarkdownDescription: "[Machine type](https://cloud.google.com/vertex-ai/docs/predictions/configure-compute#machine-types), such as `n1-standard-2`.",
+							},
+							"accelerator_type":  schema.StringAttribute{Optional: true, MarkdownDescription: "Accelerator type, such as `NVIDIA_TESLA_T4`; needs `accelerator_count`."},
+							"accelerator_count": schema.Int32Attribute{Optional: true, Validators: []validator.Int32{int32validator.AtLeast(1)}, MarkdownDescription: "Accelerators of each machine."},
+							"min_replica_count": schema.Int32Attribute{Required: true, Validators: []validator.Int32{int32validator.AtLeast(1)}, MarkdownDescription: "Machines that always run. Changes in place."},
+							"max_replica_count": schema.Int32Attribute{
+								Optional: true, Validators: []validator.Int32{int32validator.AtLeast(1)},
+								MarkdownDescription: "Machines that may run under load; `min_replica_count` by default. Quota is needed for all of them. Changes in place.",
+							},
+						},
+					},
+				}},
+			},
+			"traffic": schema.MapAttribute{
+				Optional: true, ElementType: types.Int32Type,
+				MarkdownDescription: "Percentage of the requests for each deployment, by key; they sum to 100, and a key left out gets none. It may be left out with exactly one deployment. " +
+					"What others deployed keeps its share, and the rest is divided in this proportion.",
+			},
+			"effective_traffic": schema.MapAttribute{
+				Computed: true, ElementType: types.Int32Type, PlanModifiers: keepMap,
+				MarkdownDescription: "Percentage that each deployment gets now.",
+			},
+			"deployed": schema.MapNestedAttribute{
+				Computed: true, PlanModifiers: keepMap,
+				MarkdownDescription: "What the server has for each deployment. What an interrupted roll-out left is here as `key (id)`; the next apply removes it.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"id":                schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the deployed model."},
+					"model":             schema.StringAttribute{Computed: true, MarkdownDescription: "Name of the model, without a version."},
+					"model_version_id":  schema.StringAttribute{Computed: true, MarkdownDescription: "Version of the model."},
+					"machine_type":      schema.StringAttribute{Computed: true, MarkdownDescription: "Machine type."},
+					"accelerator_type":  schema.StringAttribute{Computed: true, MarkdownDescription: "Accelerator type, empty for none."},
+					"accelerator_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Accelerators of each machine."},
+					"min_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that always run."},
+					"max_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that may run."},
+					"traffic":           schema.Int32Attribute{Computed: true, MarkdownDescription: "Percentage of the requests."},
+					"create_time":       schema.StringAttribute{Computed: true, MarkdownDescription: "When it was deployed (RFC 3339)."},
+				}},
+			},
+			"force_destroy": schema.BoolAttribute{
+				Optional:            true,
+				MarkdownDescription: "Whether destroying also undeploys models that others deployed to the endpoint; otherwise they are an error. It must be applied before the destroy.",
+			},
+			"dedicated_endpoint_dns": schema.StringAttribute{
+				Computed: true, PlanModifiers: keep,
+				MarkdownDescription: "DNS name of a dedicated endpoint, empty for a shared one. BigQuery remote models need a shared one.",
+			},
+			"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the endpoint was created (RFC 3339)."},
+		},
+		Blocks: map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
+	}
+}
+
+// Configure takes the provider's clients.
+func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = tfkit.Clients(req.ProviderData, &resp.Diagnostics)
+}
+
+// ValidateConfig checks what needs no server.
+func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var config model
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	config.validate(ctx, &resp.Diagnostics)
+}
+
+// ModifyPlan fills in defaults, and makes what the server has unknown as a whole
+// when a deployment or the traffic changes. The endpoint's id and name never
+// become unknown in an update.
+func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	var plan, config model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
+	plan.validate(ctx, &resp.Diagnostics) // with what was unknown during validation
+	if !req.State.Raw.IsNull() {
+		var state model
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		plan.keepSpelling(ctx, &state, r.sameModel(), &resp.Diagnostics)
+		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) {
+			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
+			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)
+		}
+	}
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	}
+}
+
+func (r *Resource) sameModel() tfkit.Equivalence {
+	return tfkit.SameName(gcp.KindModel, func() *gcp.Clients { return r.clients })
+}
+
+// Create makes the endpoint and rolls out its deployments. Should that fail, the
+// endpoint stays in the state.
+func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan, config model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
+	plan.validate(ctx, &resp.Diagnostics)
+	timeout, d := plan.Timeouts.Create(ctx, createTimeout)
+	resp.Diagnostics.Append(d...)
+	spec := plan.toSpec(ctx, nil, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name)
+	private := tfkit.Private{Incarnation: spec.Marker.Incarnation}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	made := false
+	save := func() {
+		tfkit.SetPartial(ctx, &resp.State, plan, &resp.Diagnostics)
+		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+	}
+	e, err := vertex.New(r.clients).CreateEndpoint(ctx, spec, vertex.Report{
+		Progress:  tfkit.Progress(ctx),
+		Operation: func(name string) { private.Operation = name; save() },
+		Endpoint:  func(*vertex.Endpoint) { made = true },
+	})
+	var notMade *vertex.NotMadeError
+	if errors.As(err, &notMade) {
+		resp.State.RemoveResource(ctx)
+		tfkit.AddError(&resp.Diagnostics, "create", "endpoint", spec.Name.ID, err)
+		return
+	}
+	if err != nil {
+		save()
+		if made && !gcp.IsInterrupted(ctx, err) {
+			err = fmt.Errorf("%w\n\nThe endpoint exists and is in the state. Terraform marks it as tainted, which would replace it with all that it serves: "+
+				"to keep it, `terraform untaint` it, correct the cause and apply again", err)
+		}
+		tfkit.AddCreateFailure(ctx, &resp.Diagnostics, "create", "endpoint", spec.Name.ID, err)
+		return
+	}
+	private.Operation = ""
+	r.finish(ctx, &plan, plan, e, spec, &resp.Diagnostics)
+	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// finish turns a plan into the state after it was carried out.
+func (r *Resource) finish(ctx context.Context, m *model, planned model, e *vertex.Endpoint, spec vertex.EndpointSpec, diags *diag.Diagnostics) {
+	m.fromRemote(ctx, e, spec.Ours, r.sameModel(), diags)
+	if !planned.Deployed.IsUnknown() {
+		m.Deployed, m.EffectiveTraffic = planned.Deployed, planned.EffectiveTraffic // what others did meanwhile shows on the next reading
+	}
+	if foreign := vertex.ForeignTraffic(e, spec.Ours); foreign > 0 && len(spec.Deployments) > 0 {
+		diags.AddAttributeWarning(path.Root("traffic"), fmt.Sprintf("Others hold %d%% of the traffic of the endpoint %q", foreign, spec.Name.ID),
+			"Models that were not deployed by this resource keep their share; the rest is divided as configured.")
+	}
+}
+
+// Read takes over what the server has.
+func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state model
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := state.Timeouts.Read(ctx, readTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	service := vertex.New(r.clients)
+	e, err := service.ReadEndpoint(ctx, state.name())
+	if gcp.IsNotFound(err) && private.Operation != "" {
+		// The creation was interrupted: it may still run.
+		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
+			e, err = service.ReadEndpoint(ctx, state.name())
+		}
+	}
+	if gcp.IsNotFound(err) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		tfkit.AddError(&resp.Diagnostics, "read", "endpoint", state.EndpointID.ValueString(), err)
+		return
+	}
+	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
+		private.Incarnation = e.Object.Incarnation
+	} else if !state.object(private).Is(e.Object) {
+		resp.Diagnostics.AddWarning("The endpoint \""+state.EndpointID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	state.fromRemote(ctx, e, state.ours(ctx, &resp.Diagnostics), r.sameModel(), &resp.Diagnostics)
+	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// Update rolls out, from whatever an earlier update left.
+func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state model
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := plan.Timeouts.Update(ctx, updateTimeout)
+	resp.Diagnostics.Append(d...)
+	plan.validate(ctx, &resp.Diagnostics)
+	spec := plan.toSpec(ctx, &state, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name)
+	if private.Incarnation != "" {
+		spec.Marker.Incarnation = private.Incarnation
+	}
+	private.Incarnation = spec.Marker.Incarnation
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	planned := plan
+	e, err := vertex.New(r.clients).UpdateEndpoint(ctx, spec, vertex.Report{
+		Progress: tfkit.Progress(ctx),
+		Operation: func(name string) {
+			private.Operation = name
+			tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+		},
+		Endpoint: func(e *vertex.Endpoint) {
+			partial := state
+			partial.fromRemote(ctx, e, spec.Ours, r.sameModel(), &resp.Diagnostics)
+			tfkit.SetPartial(ctx, &resp.State, partial, &resp.Diagnostics)
+		},
+	})
+	if err != nil {
+		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "update", "endpoint", spec.Name.ID, err)
+		return
+	}
+	private.Operation = ""
+	r.finish(ctx, &plan, planned, e, spec, &resp.Diagnostics)
+	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// Delete undeploys what is ours and deletes the endpoint, if it is still ours.
+func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state model
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+	timeout, d := state.Timeouts.Delete(ctx, deleteTimeout)
+	resp.Diagnostics.Append(d...)
+	ours := state.ours(ctx, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	name, service, report := state.name(), vertex.New(r.clients), vertex.Report{Progress: tfkit.Progress(ctx)}
+	if private.Operation != "" {
+		if err := service.Await(ctx, name, private.Operation, report); err != nil {
+			tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", "endpoint", name.ID, err)
+			return
+		}
+	}
+	switch err := service.DeleteEndpoint(ctx, name, state.object(private), ours, state.ForceDestroy.ValueBool(), report); {
+	case errors.Is(err, vertex.ErrReplaced):
+		resp.Diagnostics.AddWarning("The endpoint \""+name.ID+"\" was not deleted", "It is not the one that was made here: "+err.Error()+".")
+	case err != nil:
+		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", "endpoint", name.ID, err)
+	}
+}
+
+// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID.
+func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	name, err := gcp.ParseImportID(gcp.KindEndpoint, req.ID, r.clients.Project())
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to import "+TypeName, err.Error())
+		return
+	}
+	name = name.Canonical(func(p string) (string, error) { return r.clients.ProjectID(ctx, p) })
+	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "location": name.Location, "endpoint_id": name.ID} {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
+	}
+}
