@@ -62,10 +62,10 @@ func EndpointURL(n gcp.Name) string {
 }
 
 var (
-	projectGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]*$`)
-	datasetGrammar = regexp.MustCompile(`^[A-Za-z0-9_]{1,1024}$`)
-	localGrammar   = regexp.MustCompile(`^[a-z0-9-]+$`)
-	idGrammar      = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	projectGrammar = regexp.MustCompile(`^(?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*$`)
+	datasetGrammar = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	localGrammar   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	idGrammar      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 )
 
 // CreateSQL renders the DDL statement; replace tells whether a model of that name
@@ -394,8 +394,8 @@ func (s *Service) provenance(ctx context.Context, name gcp.RemoteModelName, m *M
 		var page *bigquery.JobList
 		err := gcp.Retry(ctx, "bigquery.jobs.list", func(ctx context.Context) (err error) {
 			page, err = bq.Jobs.List(name.Project).StateFilter("done").Projection("full").MaxResults(500).PageToken(token).
-				MinCreationTime(uint64(max(0, m.Created.Add(-longestJob).UnixMilli()))).   //nolint:gosec // not negative
-				MaxCreationTime(uint64(max(0, m.Created.Add(clockSkew).UnixMilli()))). //nolint:gosec // not negative
+				MinCreationTime(uint64(max(0, m.Created.Add(-longestJob).UnixMilli()))). //nolint:gosec // not negative
+				MaxCreationTime(uint64(max(0, m.Created.Add(clockSkew).UnixMilli()))).   //nolint:gosec // not negative
 				Context(ctx).Do()
 			return err
 		})

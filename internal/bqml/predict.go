@@ -71,7 +71,7 @@ func (e *OverflowError) Error() string {
 	return fmt.Sprintf("the query has more than max_rows = %d rows (job %s): add a LIMIT to the query, or raise max_rows", e.Limit, e.Job)
 }
 
-var tableGrammar = regexp.MustCompile(`^(?:([a-z0-9][a-z0-9.:-]*)[.:])?([A-Za-z0-9_]{1,1024})\.([\p{L}\p{N}_-]{1,1024})$`)
+var tableGrammar = regexp.MustCompile(`^(?:((?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*)[.:])?([A-Za-z0-9_]+)\.([\p{L}\p{N}_-]+)$`)
 
 // input is the SELECT that yields the rows to predict.
 func (r PredictRequest) input() (string, error) {

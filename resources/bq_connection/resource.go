@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -57,7 +58,7 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 }
 
 var (
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1024}$`)
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	rolePattern = regexp.MustCompile(`^(roles|(projects/[a-z0-9.:-]+|organizations/[0-9]+)/roles)/[A-Za-z0-9_.]+$`)
 )
 
@@ -88,7 +89,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"connection_id": schema.StringAttribute{
 				Optional: true, Computed: true,
 				PlanModifiers:       []planmodifier.String{keep, stringplanmodifier.RequiresReplace()},
-				Validators:          []validator.String{tfkit.Matches(idPattern, "Invalid connection id", "letters, digits, underscores and hyphens, 1024 at most")},
+				Validators:          []validator.String{tfkit.Matches(idPattern, "Invalid connection id", "letters, digits, underscores and hyphens"), stringvalidator.LengthAtMost(1024)},
 				MarkdownDescription: "Id of the connection. Default: made from `friendly_name`, and fixed from then on. A change replaces the connection.",
 			},
 			"friendly_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Display name. Default: gcpml's marker, which is not shown here."},

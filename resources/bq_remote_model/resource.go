@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -58,12 +59,12 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 	resp.TypeName = TypeName
 }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9_]{1,1024}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // Schema describes the attributes.
 func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	keep := stringplanmodifier.UseNonNullStateForUnknown()
-	id := tfkit.Matches(idPattern, "Invalid id", "letters, digits and underscores, 1024 at most")
+	id := []validator.String{tfkit.Matches(idPattern, "Invalid id", "letters, digits and underscores"), stringvalidator.LengthAtMost(1024)}
 	columns := func(description string) schema.ListNestedAttribute {
 		return schema.ListNestedAttribute{
 			Required: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: description,
@@ -87,11 +88,11 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "Project id of the dataset, which also runs the DDL jobs. Default: the provider's project. A change replaces the model.",
 			},
 			"dataset_id": schema.StringAttribute{
-				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: []validator.String{id},
+				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
 				MarkdownDescription: "Dataset, which must exist in the location of the connection. A change replaces the model.",
 			},
 			"model_id": schema.StringAttribute{
-				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: []validator.String{id},
+				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
 				MarkdownDescription: "Id of the model. A change replaces the model.",
 			},
 			"connection": schema.StringAttribute{
