@@ -27,7 +27,7 @@ func systemParameters(next http.Handler) http.Handler {
 		query := r.URL.Query()
 		kept := url.Values{}
 		for name, values := range query {
-			bare := strings.TrimPrefix(name, "$")
+			bare := strings.TrimLeft(name, "$.")
 			if !systemParameterNames[bare] {
 				kept[name] = values
 				continue
