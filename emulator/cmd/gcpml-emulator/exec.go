@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator"
@@ -70,7 +71,9 @@ func runCommand(cmd *cobra.Command, args []string, host string) error {
 		for {
 			select {
 			case sig := <-signals:
-				_ = child.Process.Signal(sig)
+				if !fromTerminal(sig) {
+					_ = child.Process.Signal(sig)
+				}
 			case <-ended:
 				return
 			}
@@ -86,4 +89,11 @@ func runCommand(cmd *cobra.Command, args []string, host string) error {
 		return exitError{code}
 	}
 	return err
+}
+
+// fromTerminal reports whether the child has the signal already: a terminal sends
+// Ctrl-C to the whole process group, and a second interrupt makes programs such
+// as terraform give up at once.
+func fromTerminal(sig os.Signal) bool {
+	return (sig == os.Interrupt || sig == syscall.SIGQUIT) && isatty.IsTerminal(os.Stdin.Fd())
 }
