@@ -51,12 +51,12 @@ resource "gcpml_bq_connection" "vertex" {
 
 # The dataset is made by setup.sql.
 resource "gcpml_bq_remote_model" "bert" {
-  dataset_id = "bqml_tutorial"
-  model_id   = "bert_sentiment"
-  connection = gcpml_bq_connection.vertex.id
-  endpoint   = gcpml_vertex_endpoint_deployment.bert.id
-  input      = [{ name = "text", type = "STRING" }]
-  output     = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
+  dataset_id      = "bqml_tutorial"
+  model_id        = "bert_sentiment"
+  connection_name = gcpml_bq_connection.vertex.id
+  endpoint        = gcpml_vertex_endpoint_deployment.bert.id
+  input           = [{ name = "text", type = "STRING" }]
+  output          = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
 }
 
 # Read when the deployment has no pending change, else after it: an endpoint keeps
