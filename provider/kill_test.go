@@ -41,12 +41,12 @@ resource "gcpml_bq_connection" "c" {
 }
 
 resource "gcpml_bq_remote_model" "r" {
-  dataset_id = "ds"
-  model_id   = "kill_test"
-  connection = gcpml_bq_connection.c.id
-  endpoint   = gcpml_vertex_endpoint_deployment.e.id
-  input      = [{ name = "text", type = "STRING" }]
-  output     = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
+  dataset_id      = "ds"
+  model_id        = "kill_test"
+  connection_name = gcpml_bq_connection.c.id
+  endpoint        = gcpml_vertex_endpoint_deployment.e.id
+  input           = [{ name = "text", type = "STRING" }]
+  output          = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
 }
 `, release)
 }

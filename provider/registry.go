@@ -7,6 +7,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	bqconnection "github.com/gcpml/terraform-provider-gcpml/resources/bq_connection"
+	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
+	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
 )
@@ -14,9 +17,13 @@ import (
 // The one list of what the provider serves.
 var (
 	resources = []func() resource.Resource{
+		bqconnection.New,
+		bqremotemodel.New,
 		vertexendpointdeployment.New,
 		vertexmodelupload.New,
 	}
 
-	dataSources = []func() datasource.DataSource{}
+	dataSources = []func() datasource.DataSource{
+		bqpredict.New,
+	}
 )

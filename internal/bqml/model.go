@@ -274,7 +274,7 @@ func (s *Service) preflight(ctx context.Context, spec ModelSpec) (location strin
 		return "", &FieldError{"dataset_id", fmt.Sprintf("dataset %s does not exist in project %s: create it first, in the location of the connection (CREATE SCHEMA `%s.%s` OPTIONS (location = '%s'))",
 			spec.Name.Dataset, spec.Name.Project, spec.Name.Project, spec.Name.Dataset, spec.Connection.Location)}
 	case err == nil && !strings.EqualFold(dataset.Location, spec.Connection.Location):
-		return "", &FieldError{"connection", fmt.Sprintf("dataset %s is in %s and the connection %s is in %s: both must be in one location", spec.Name.Dataset, dataset.Location, spec.Connection.ID, spec.Connection.Location)}
+		return "", &FieldError{"connection_name", fmt.Sprintf("dataset %s is in %s and the connection %s is in %s: both must be in one location", spec.Name.Dataset, dataset.Location, spec.Connection.ID, spec.Connection.Location)}
 	case err == nil:
 		location = dataset.Location
 	case gcp.IsInterrupted(ctx, err):
@@ -288,7 +288,7 @@ func (s *Service) preflight(ctx context.Context, spec ModelSpec) (location strin
 
 // FieldError says which field of a spec is wrong, and the cure.
 type FieldError struct {
-	Field   string // "dataset_id", "connection", "endpoint", "query", …
+	Field   string // "dataset_id", "connection_name", "endpoint", "query", …
 	Message string
 }
 

@@ -243,7 +243,7 @@ func TestPreflight(t *testing.T) {
 		text   string
 	}{
 		"missing dataset":     {func(m *ModelSpec) { m.Name.Dataset = "nope" }, "dataset_id", "CREATE SCHEMA"},
-		"dataset elsewhere":   {func(m *ModelSpec) { m.Name.Dataset = "eu" }, "connection", "dataset eu is in EU"},
+		"dataset elsewhere":   {func(m *ModelSpec) { m.Name.Dataset = "eu" }, "connection_name", "dataset eu is in EU"},
 		"missing endpoint":    {func(m *ModelSpec) { m.Endpoint.ID = "nope" }, "endpoint", "does not exist"},
 		"dedicated endpoint":  {func(m *ModelSpec) { m.Endpoint.ID = "dedicated" }, "endpoint", "dedicated"},
 		"private endpoint":    {func(m *ModelSpec) { m.Endpoint.ID = "private" }, "endpoint", "private"},

@@ -27,7 +27,7 @@ type model struct {
 	Project               types.String   `tfsdk:"project"`
 	DatasetID             types.String   `tfsdk:"dataset_id"`
 	ModelID               types.String   `tfsdk:"model_id"`
-	Connection            types.String   `tfsdk:"connection"`
+	Connection            types.String   `tfsdk:"connection_name"`
 	Endpoint              types.String   `tfsdk:"endpoint"`
 	Input                 types.List     `tfsdk:"input"`
 	Output                types.List     `tfsdk:"output"`
@@ -95,7 +95,7 @@ func (m *model) validate() (diags diag.Diagnostics) {
 			}
 		}
 	}
-	connection, hasConnection := parse(gcp.KindConnection, m.Connection, "connection", &diags)
+	connection, hasConnection := parse(gcp.KindConnection, m.Connection, "connection_name", &diags)
 	endpoint, hasEndpoint := parse(gcp.KindEndpoint, m.Endpoint, "endpoint", &diags)
 	if hasConnection && hasEndpoint {
 		warning, err := bqml.CheckRegions(connection.Location, endpoint.Location)

@@ -95,7 +95,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
 				MarkdownDescription: "Id of the model. A change replaces the model.",
 			},
-			"connection": schema.StringAttribute{
+			"connection_name": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Connection whose service account calls the endpoint: `projects/PROJECT/locations/LOCATION/connections/ID`, as the `id` of a `gcpml_bq_connection`.",
 			},
