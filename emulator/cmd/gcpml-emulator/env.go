@@ -27,9 +27,10 @@ func variables(host string) []string {
 		// Google Cloud client libraries.
 		"STORAGE_EMULATOR_HOST=" + url,
 		"BIGQUERY_EMULATOR_HOST=" + url,
-		// gcloud and bq.
+		// gcloud and bq. No credential is sent; bq wants one all the same, see README.md.
+		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=" + url + "/",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_BIGQUERY=" + url + "/bigquery/v2/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_BIGQUERY=" + url + "/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER=" + url + "/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + url + "/storage/v1/",
 	}
