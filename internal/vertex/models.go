@@ -347,13 +347,15 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object,
 		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted):
 			return interrupted(ctx, err)
 		}
-		// The registry may not have noticed yet that an endpoint let go of the model.
+		// The registry may not have noticed yet that an endpoint let go of the model;
+		// and one that serves it may be about to go, in the same apply.
+		budget := s.patience.release
 		holding, lookErr := s.endpointsServing(ctx, name)
 		if lookErr == nil && len(holding) > 0 {
-			return &StillDeployedError{name, holding}
+			budget, err = s.patience.precondition, &StillDeployedError{name, holding}
 		}
 		r.progress("the model is not yet released (%s): trying again", gcp.Message(err))
-		if !pause.wait(ctx, s.patience.release) {
+		if !pause.wait(ctx, budget) {
 			return interrupted(ctx, err)
 		}
 	}

@@ -399,6 +399,12 @@ func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 
 func (r dedicatedResources) validate(at path.Path, diags *diag.Diagnostics) {
 	lowest, highest := r.MinReplicaCount, r.MaxReplicaCount
+	if !lowest.IsUnknown() && lowest.ValueInt32() < 1 {
+		diags.AddAttributeError(at.AtName("min_replica_count"), "Invalid min_replica_count", fmt.Sprintf("min_replica_count is %d; at least 1 machine must run.", lowest.ValueInt32()))
+	}
+	if !r.MachineType.IsUnknown() && r.MachineType.ValueString() == "" {
+		diags.AddAttributeError(at.AtName("machine_type"), "Missing machine_type", "machine_type must not be empty.")
+	}
 	if !highest.IsNull() && !highest.IsUnknown() && !lowest.IsUnknown() && highest.ValueInt32() < lowest.ValueInt32() {
 		diags.AddAttributeError(at.AtName("max_replica_count"), "Invalid max_replica_count",
 			fmt.Sprintf("max_replica_count (%d) must not be less than min_replica_count (%d).", highest.ValueInt32(), lowest.ValueInt32()))
@@ -406,6 +412,8 @@ func (r dedicatedResources) validate(at path.Path, diags *diag.Diagnostics) {
 	kind, count := r.AcceleratorType, r.AcceleratorCount
 	switch {
 	case kind.IsUnknown() || count.IsUnknown():
+	case !count.IsNull() && count.ValueInt32() < 1:
+		diags.AddAttributeError(at.AtName("accelerator_count"), "Invalid accelerator_count", "accelerator_count must be at least 1; leave it out for none.")
 	case !kind.IsNull() && count.IsNull():
 		diags.AddAttributeError(at.AtName("accelerator_count"), "Missing accelerator_count", "accelerator_type and accelerator_count go together: set both or neither.")
 	case kind.IsNull() && !count.IsNull():

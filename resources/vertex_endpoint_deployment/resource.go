@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -112,14 +111,14 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 						Required: true, MarkdownDescription: "Machines that serve the model.",
 						Attributes: map[string]schema.Attribute{
 							"machine_type": schema.StringAttribute{
-								Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+								Required:            true,
 								MarkdownDescription: "[Machine type](https://cloud.google.com/vertex-ai/docs/predictions/configure-compute#machine-types), such as `n1-standard-2`.",
 							},
 							"accelerator_type":  schema.StringAttribute{Optional: true, MarkdownDescription: "Accelerator type, such as `NVIDIA_TESLA_T4`; needs `accelerator_count`."},
-							"accelerator_count": schema.Int32Attribute{Optional: true, Validators: []validator.Int32{int32validator.AtLeast(1)}, MarkdownDescription: "Accelerators of each machine."},
-							"min_replica_count": schema.Int32Attribute{Required: true, Validators: []validator.Int32{int32validator.AtLeast(1)}, MarkdownDescription: "Machines that always run. Changes in place."},
+							"accelerator_count": schema.Int32Attribute{Optional: true, MarkdownDescription: "Accelerators of each machine."},
+							"min_replica_count": schema.Int32Attribute{Required: true, MarkdownDescription: "Machines that always run. Changes in place."},
 							"max_replica_count": schema.Int32Attribute{
-								Optional: true, Validators: []validator.Int32{int32validator.AtLeast(1)},
+								Optional:            true,
 								MarkdownDescription: "Machines that may run under load; `min_replica_count` by default. Quota is needed for all of them. Changes in place.",
 							},
 						},
