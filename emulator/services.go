@@ -89,7 +89,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	s.onClose(front.Close)
 	inv.Add("datasets", front.Datasets)
 	inv.Add("remote_models", front.RemoteModels)
-	for _, prefix := range []string{"/bigquery/v2/", "/projects/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/discovery/"} {
+	for _, prefix := range []string{"/bigquery/v2/", "/projects/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/$discovery/"} {
 		routes.handle(prefix, front)
 	}
 

@@ -41,7 +41,7 @@ func (s *Server) dataset(k datasetKey) (*dataset, error) {
 	return nil, notFound("Dataset %s", k)
 }
 
-func (r *request) datasetKey() datasetKey { return datasetKey{r.project, r.PathValue("dataset")} }
+func (r *request) datasetKey() datasetKey { return datasetKey{r.project, r.PathValue("datasetId")} }
 
 // createDataset makes a dataset, here and in the engine; s.mu is held.
 func (s *Server) createDataset(ctx context.Context, k datasetKey, meta *bq.Dataset) (*dataset, error) {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +46,7 @@ func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
 		return outcome{}, notImplemented("the procedural language (%s) in scripts", j.script.ControlFlow)
 	case len(j.script.Statements) == 1:
 		out, err := x.statement(ctx, j.key, j.script.Statements[0], 0)
-		return out, x.worded(err)
+		return out, x.worded(x.inScript(j.script.Statements[0], err))
 	case x.query.DestinationTable != nil:
 		return outcome{}, invalid("configuration.query.destinationTable cannot be set for scripts")
 	}
@@ -76,7 +78,7 @@ func (x *execution) statements(ctx context.Context) (outcome, error) {
 		x.job.mu.Unlock()
 
 		done, err := x.statement(ctx, child.key, st, positional)
-		err = x.worded(err)
+		err = x.worded(x.inScript(st, err))
 		child.mu.Lock()
 		child.state, child.ended, child.outcome, child.failure = "DONE", x.cfg.Clock.Now().UnixMilli(), done, asAPIError(ctx, err)
 		child.mu.Unlock()
@@ -305,11 +307,39 @@ func (x *execution) worded(err error) error {
 
 // columns analyses a query without running it and answers its columns.
 func (x *execution) columns(ctx context.Context, query piece) ([]*ast.Field, error) {
-	result, err := x.run(ctx, query.with("SELECT * FROM (", "\n) LIMIT 0"), true)
+	const before = "SELECT * FROM ("
+	result, err := x.run(ctx, query.with(before, "\n) LIMIT 0"), true)
 	if err != nil {
-		return nil, err
+		return nil, moved(err, 0, -len(before))
 	}
 	return result.Fields, nil
+}
+
+var at = regexp.MustCompile(` at \[(\d+):(\d+)\]`)
+
+// moved moves the positions in an error of the engine by some lines and, on the
+// first line, columns.
+func moved(err error, lines, columns int) error {
+	known, ok := errors.AsType[*ast.Error](err)
+	if !ok {
+		return err
+	}
+	message := at.ReplaceAllStringFunc(known.Message, func(position string) string {
+		m := at.FindStringSubmatch(position)
+		line, _ := strconv.Atoi(m[1])
+		column, _ := strconv.Atoi(m[2])
+		if line == 1 {
+			column += columns
+		}
+		return fmt.Sprintf(" at [%d:%d]", line+lines, column)
+	})
+	return &ast.Error{Status: known.Status, Message: message}
+}
+
+// inScript moves positions in a statement to where they are in its script.
+func (x *execution) inScript(st *ast.Statement, err error) error {
+	before := x.query.Query[:st.Offset]
+	return moved(err, strings.Count(before, "\n"), len(before)-strings.LastIndexByte(before, '\n')-1)
 }
 
 // predictable are the statements in which ML.PREDICT can be evaluated.
@@ -377,11 +407,7 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case st.Type == "SELECT":
 		return x.selectRows(ctx, key, p, out)
 	case isDDL:
-		query := piece{}
-		if st.Query != nil {
-			query = cut(st, first, *st.Query, edits)
-		}
-		return x.ddl(ctx, st, p, query, out)
+		return x.ddl(ctx, st, first, edits, out)
 	case st.Type == "MERGE":
 		return x.mergeRows(ctx, st, first, edits)
 	}
@@ -391,51 +417,75 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 // selectRows runs a query. Its result goes to the destination table or, without
 // one, to an anonymous table.
 func (x *execution) selectRows(ctx context.Context, key jobKey, p piece, out *outcome) error {
-	fields, err := x.columns(ctx, p)
+	if x.dryRun || x.query.DestinationTable != nil {
+		fields, err := x.columns(ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := distinct(fields); err != nil {
+			return err
+		}
+		if x.dryRun {
+			out.result = &ast.Result{Fields: fields}
+			return nil
+		}
+		return x.selectInto(ctx, p, out)
+	}
+	result, err := x.run(ctx, p, true)
 	if err != nil {
 		return err
 	}
+	out.result, out.destination = result, key.anonymousTable().reference()
+	return distinct(result.Fields)
+}
+
+// distinct refuses columns of the same name: a result is a table.
+func distinct(fields []*ast.Field) error {
 	seen := map[string]bool{}
 	for _, f := range fields {
-		if name := strings.ToLower(f.Name); seen[name] && !strings.HasPrefix(name, "$col") {
+		name := strings.ToLower(f.Name)
+		if seen[name] && !strings.HasPrefix(name, "$col") {
 			return invalidQuery("Duplicate column names in the result are not supported when a destination table is present. Found duplicate(s): %s", f.Name)
-		} else {
-			seen[name] = true
 		}
+		seen[name] = true
 	}
-	if x.dryRun {
-		out.result = &ast.Result{Fields: fields}
-		return nil
-	}
-	if x.query.DestinationTable != nil {
-		return x.selectInto(ctx, p, out)
-	}
-	if out.result, err = x.run(ctx, p, true); err != nil {
-		return err
-	}
-	out.destination = key.anonymousTable().reference()
 	return nil
 }
 
 // selectInto writes the result of a query to the destination table of the job.
 func (x *execution) selectInto(ctx context.Context, p piece, out *outcome) error {
+	name := x.scratch.name("select")
+	if err := x.scratch.create(ctx, x, name, p); err != nil {
+		return err
+	}
+	defer x.scratch.drop(ctx, x, name)
+	result := piece{sql: "SELECT * FROM " + scratchTable(name)}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	t, before, err := x.destination(ctx)
+	t, exists, err := x.destination(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := x.run(ctx, p.with(before+"\n", ""), false); err != nil {
+	before := "CREATE TABLE " + t.sql() + " AS "
+	switch {
+	case exists && x.query.WriteDisposition == "WRITE_APPEND":
+		before = "INSERT INTO " + t.sql() + " "
+	case exists:
+		if err := x.cfg.Engine.Do(ctx, http.MethodDelete, t.project, t.path(), nil, nil); err != nil {
+			return err
+		}
+	}
+	if _, err := x.run(ctx, result.with(before, ""), false); err != nil {
 		return err
 	}
 	out.destination = t.reference()
-	out.result, err = x.run(ctx, piece{sql: "SELECT * FROM " + t.sql()}, true)
+	out.result, err = x.run(ctx, result, true)
 	return err
 }
 
-// destination is the destination table of the job and the statement that puts the
-// result of a query into it, up to the query. The server's lock is held.
-func (x *execution) destination(ctx context.Context) (t tableRef, before string, err error) {
+// destination is the destination table of the job, if the result of a query may
+// be written to it. The server's lock is held.
+func (x *execution) destination(ctx context.Context) (t tableRef, exists bool, err error) {
 	ref := x.query.DestinationTable
 	t = tableRef{ref.ProjectId, ref.DatasetId, ref.TableId}
 	if t.project == "" {
@@ -443,32 +493,26 @@ func (x *execution) destination(ctx context.Context) (t tableRef, before string,
 	}
 	d, err := x.here(t.key())
 	if err != nil {
-		return t, "", err
+		return t, false, err
 	}
 	if x.model(d, t.table) != nil {
-		return t, "", duplicate("Model %s", t)
+		return t, false, duplicate("Model %s", t)
 	}
-	exists, err := x.tableExists(ctx, t)
+	exists, err = x.tableExists(ctx, t)
 	switch {
 	case err != nil:
-		return t, "", err
+		return t, false, err
 	case !exists && x.query.CreateDisposition == "CREATE_NEVER":
-		return t, "", notFound("Table %s", t)
-	case !exists:
-		return t, "CREATE TABLE " + t.sql() + " AS", nil
+		return t, false, notFound("Table %s", t)
+	case exists && (x.query.WriteDisposition == "" || x.query.WriteDisposition == "WRITE_EMPTY"):
+		return t, true, duplicate("Table %s", t)
 	}
-	switch x.query.WriteDisposition {
-	case "WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA":
-		return t, "CREATE OR REPLACE TABLE " + t.sql() + " AS", nil
-	case "WRITE_APPEND":
-		return t, "INSERT INTO " + t.sql(), nil
-	}
-	return t, "", duplicate("Table %s", t)
+	return t, exists, nil
 }
 
 // ddl runs a DDL statement about tables, views and functions. The engine can only
 // be trusted with one that is going to succeed, so that is found out first.
-func (x *execution) ddl(ctx context.Context, st *ast.Statement, p, query piece, out *outcome) error {
+func (x *execution) ddl(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
 	t, err := x.resolve(st.Target)
 	if err != nil {
 		return err
@@ -503,15 +547,37 @@ func (x *execution) ddl(ctx context.Context, st *ast.Statement, p, query piece, 
 	if out.ddl == "" {
 		out.ddl = st.Type[:strings.IndexByte(st.Type, '_')]
 	}
-	if query.sql != "" {
-		if _, err := x.columns(ctx, query); err != nil {
+	if st.Query != nil {
+		if _, err := x.columns(ctx, cut(st, first, *st.Query, edits)); err != nil {
 			return err
 		}
 	}
 	if x.dryRun {
 		return nil
 	}
-	_, err = x.run(ctx, p, false)
+	if out.ddl == "REPLACE" && isTable {
+		return x.replace(ctx, t, st, first, edits)
+	}
+	_, err = x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), false)
+	return err
+}
+
+// replace runs a CREATE OR REPLACE of a table or view that exists. The engine
+// fails half-way through one, so the old object is dropped first; a query, which
+// may read it, is run before that.
+func (x *execution) replace(ctx context.Context, t tableRef, st *ast.Statement, first int, edits []edit) error {
+	if st.Query != nil {
+		name := x.scratch.name("replace")
+		if err := x.scratch.create(ctx, x, name, cut(st, first, *st.Query, edits)); err != nil {
+			return err
+		}
+		defer x.scratch.drop(ctx, x, name)
+		edits = append(slices.Clone(edits), edit{*st.Query, "SELECT * FROM " + scratchTable(name)})
+	}
+	if err := x.cfg.Engine.Do(ctx, http.MethodDelete, t.project, t.path(), nil, nil); err != nil {
+		return err
+	}
+	_, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), false)
 	return err
 }
 

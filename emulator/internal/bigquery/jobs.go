@@ -158,8 +158,12 @@ func (s *Server) wait(ctx context.Context, j *job, d time.Duration) bool {
 	defer cancel()
 	select {
 	case <-j.done:
-		return true
 	case <-ctx.Done():
+	}
+	select {
+	case <-j.done: // even if the time is up as well
+		return true
+	default:
 		return false
 	}
 }
@@ -271,7 +275,7 @@ func (s *Server) dryRun(ctx context.Context, j *job) (*bq.Job, error) {
 // find looks a job up by the request's id and location. Without a location only
 // the multi-regions US and EU are searched.
 func (s *Server) find(r *request) (*job, error) {
-	id := r.PathValue("job")
+	id := r.PathValue("jobId")
 	locations := []string{"US", "EU"}
 	if l := r.FormValue("location"); l != "" {
 		locations = []string{canonicalLocation(l)}

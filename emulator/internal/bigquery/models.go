@@ -95,9 +95,9 @@ func (s *Server) modelAt(r *request) (*dataset, *model, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m := s.model(d, r.PathValue("model"))
+	m := s.model(d, r.PathValue("modelId"))
 	if m == nil {
-		return nil, nil, notFound("Model %s", tableRef{r.project, r.PathValue("dataset"), r.PathValue("model")})
+		return nil, nil, notFound("Model %s", tableRef{r.project, r.PathValue("datasetId"), r.PathValue("modelId")})
 	}
 	return d, m, nil
 }

@@ -284,7 +284,7 @@ func (x *execution) rehearse(ctx context.Context, st *ast.Statement, first int, 
 		_, err := x.run(ctx, whole, true)
 		return err
 	default: // CREATE TABLE … AS
-		return rehearsal.ddl(ctx, st, whole, cut(st, first, *st.Query, edits), result)
+		return rehearsal.ddl(ctx, st, first, edits, result)
 	}
 }
 

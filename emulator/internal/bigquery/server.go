@@ -76,7 +76,7 @@ type Config struct {
 }
 
 // Server is the API. It is an http.Handler for the paths under /bigquery/v2/,
-// /projects/, /upload/bigquery/v2/ and /discovery/.
+// /projects/, /upload/bigquery/v2/ and /$discovery/.
 type Server struct {
 	cfg     Config
 	mux     *http.ServeMux
@@ -118,51 +118,65 @@ type request struct {
 	project string // the id
 }
 
-func (s *Server) routes() {
+// method is one method of the API: what serves it and what a discovery document
+// says of it.
+type method struct {
+	id    string // "datasets.list"
+	route string // HTTP method and path
+	query string // query parameters, "name:type" each
+	serve handler
+}
+
+func (s *Server) methods() []method {
 	const (
-		datasets = "/projects/{project}/datasets"
-		dataset  = datasets + "/{dataset}"
+		datasets = "/projects/{projectId}/datasets"
+		dataset  = datasets + "/{datasetId}"
 		tables   = dataset + "/tables"
-		table    = tables + "/{table}"
+		table    = tables + "/{tableId}"
 		models   = dataset + "/models"
-		model    = models + "/{model}"
-		jobs     = "/projects/{project}/jobs"
-		job      = jobs + "/{job}"
+		model    = models + "/{modelId}"
+		jobs     = "/projects/{projectId}/jobs"
+		job      = jobs + "/{jobId}"
+		queries  = "/projects/{projectId}/queries"
+		page     = "maxResults:integer pageToken:string "
+		format   = "formatOptions.useInt64Timestamp:boolean formatOptions.timestampOutputFormat:string startIndex:string "
+		version  = "accessPolicyVersion:integer "
 	)
-	for pattern, h := range map[string]handler{
-		"GET " + datasets:   s.listDatasets,
-		"POST " + datasets:  s.insertDataset,
-		"GET " + dataset:    s.getDataset,
-		"PATCH " + dataset:  s.patchDataset,
-		"PUT " + dataset:    s.updateDataset,
-		"DELETE " + dataset: s.deleteDataset,
-
-		"GET " + tables:                s.listTables,
-		"POST " + tables:               s.insertTable,
-		"GET " + table:                 s.getTable,
-		"PATCH " + table:               s.patchTable,
-		"DELETE " + table:              s.deleteTable,
-		"POST " + table + "/insertAll": s.insertRows,
-		"GET " + table + "/data":       s.listRows,
-
-		"GET " + models:   s.listModels,
-		"GET " + model:    s.getModel,
-		"PATCH " + model:  s.patchModel,
-		"DELETE " + model: s.deleteModel,
-
-		"GET " + jobs:               s.listJobs,
-		"POST " + jobs:              s.insertJob,
-		"GET " + job:                s.getJob,
-		"POST " + job + "/cancel":   s.cancelJob,
-		"DELETE " + job + "/delete": s.deleteJob,
-
-		"POST /projects/{project}/queries":      s.query,
-		"GET /projects/{project}/queries/{job}": s.queryResults,
-	} {
-		s.mux.Handle(pattern, s.handle(h))
+	return []method{
+		{"datasets.list", "GET " + datasets, page + "all:boolean filter:string", s.listDatasets},
+		{"datasets.insert", "POST " + datasets, version, s.insertDataset},
+		{"datasets.get", "GET " + dataset, version + "datasetView:string", s.getDataset},
+		{"datasets.patch", "PATCH " + dataset, version + "updateMode:string", s.patchDataset},
+		{"datasets.update", "PUT " + dataset, version + "updateMode:string", s.updateDataset},
+		{"datasets.delete", "DELETE " + dataset, "deleteContents:boolean", s.deleteDataset},
+		{"tables.list", "GET " + tables, page, s.listTables},
+		{"tables.insert", "POST " + tables, "", s.insertTable},
+		{"tables.get", "GET " + table, "selectedFields:string view:string", s.getTable},
+		{"tables.patch", "PATCH " + table, "autodetect_schema:boolean", s.changeTable},
+		{"tables.update", "PUT " + table, "autodetect_schema:boolean", s.changeTable},
+		{"tables.delete", "DELETE " + table, "", s.deleteTable},
+		{"tabledata.insertAll", "POST " + table + "/insertAll", "", s.insertRows},
+		{"tabledata.list", "GET " + table + "/data", page + format + "selectedFields:string", s.listRows},
+		{"models.list", "GET " + models, page, s.listModels},
+		{"models.get", "GET " + model, "", s.getModel},
+		{"models.patch", "PATCH " + model, "", s.patchModel},
+		{"models.delete", "DELETE " + model, "", s.deleteModel},
+		{"jobs.list", "GET " + jobs, page + "allUsers:boolean maxCreationTime:string minCreationTime:string parentJobId:string projection:string stateFilter:string*", s.listJobs},
+		{"jobs.insert", "POST " + jobs, "", s.insertJob},
+		{"jobs.get", "GET " + job, "location:string", s.getJob},
+		{"jobs.cancel", "POST " + job + "/cancel", "location:string", s.cancelJob},
+		{"jobs.delete", "DELETE " + job + "/delete", "location:string", s.deleteJob},
+		{"jobs.query", "POST " + queries, "", s.query},
+		{"jobs.getQueryResults", "GET " + queries + "/{jobId}", page + format + "location:string timeoutMs:integer", s.queryResults},
 	}
-	s.mux.Handle("POST /upload"+jobs, s.handle(s.uploadJob))
-	s.mux.HandleFunc("GET /discovery/v1/apis/{api}/{version}/rest", s.discovery)
+}
+
+func (s *Server) routes() {
+	for _, m := range s.methods() {
+		s.mux.Handle(m.route, s.handle(m.serve))
+	}
+	s.mux.Handle("POST /upload/projects/{projectId}/jobs", s.handle(s.uploadJob))
+	s.mux.HandleFunc("GET /$discovery/rest", s.discovery)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		(&apiError{http.StatusNotFound, "notFound", fmt.Sprintf("The emulator has no BigQuery method %s %s.", r.Method, r.URL.Path), ""}).write(w)
 	})
@@ -186,9 +200,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := s.cfg.Projects.Lookup(r.PathValue("project"))
+		p, err := s.cfg.Projects.Lookup(r.PathValue("projectId"))
 		if err != nil {
-			notFound("Project %s: %v", r.PathValue("project"), err).write(w)
+			notFound("Project %s: %v", r.PathValue("projectId"), err).write(w)
 			return
 		}
 		answer, err := h(&request{Request: r, project: p.ID})

@@ -16,7 +16,7 @@ import (
 )
 
 func (r *request) tableRef() tableRef {
-	return tableRef{r.project, r.PathValue("dataset"), r.PathValue("table")}
+	return tableRef{r.project, r.PathValue("datasetId"), r.PathValue("tableId")}
 }
 
 func (t tableRef) path() string { return "/datasets/" + t.dataset + "/tables/" + t.table }
@@ -122,7 +122,7 @@ func (s *Server) insertTable(r *request) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := tableRef{r.project, r.PathValue("dataset"), in.TableReference.TableId}
+	t := tableRef{r.project, r.PathValue("datasetId"), in.TableReference.TableId}
 	if _, err := s.nameIsFree(r.Context(), t); err != nil {
 		return nil, err
 	}
@@ -185,7 +185,8 @@ func (s *Server) getTable(r *request) (any, error) {
 	return s.shown(t, table), nil
 }
 
-func (s *Server) patchTable(r *request) (any, error) {
+// changeTable is tables.patch and tables.update.
+func (s *Server) changeTable(r *request) (any, error) {
 	body, err := r.decode(new(bq.Table))
 	if err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func (s *Server) patchTable(r *request) (any, error) {
 	if err := r.ifMatch(s.shown(t, table).Etag); err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Engine.Do(r.Context(), http.MethodPatch, t.project, t.path(), json.RawMessage(body), nil); err != nil {
+	if err := s.cfg.Engine.Do(r.Context(), r.Method, t.project, t.path(), json.RawMessage(body), nil); err != nil {
 		return nil, err
 	}
 	if table, err = s.table(r.Context(), t); err != nil {
