@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 )
 
 func TestMain(m *testing.M) {
@@ -76,14 +78,13 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Cmds: scriptCommands, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GCPML_EMULATOR_HOST", host)
-			// One project per script: they run side by side.
-			env.Setenv("GOOGLE_PROJECT", "script-"+strconv.FormatInt(projects.Add(1), 10))
+			// A project per script, new each time: they run side by side, and the
+			// emulator may have been running before.
+			env.Setenv("GOOGLE_PROJECT", "script-"+query.NewRunID())
 			return nil
 		},
 	})
 }
-
-var projects atomic.Int64
 
 func startEmulator(t *testing.T, bin string) string {
 	cmd := exec.Command(bin, "start", "--listen", "127.0.0.1:0")
