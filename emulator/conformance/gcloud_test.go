@@ -87,6 +87,11 @@ func TestGcloudWalksTheTutorial(t *testing.T) {
 	g.ai(t, "endpoints", "deploy-model", "reviews", "--model=bert", "--display-name=main", "--deployed-model-id=7",
 		"--machine-type=n1-standard-2", "--min-replica-count=1", "--max-replica-count=3", "--traffic-split=0=100")
 
+	g.ai(t, "endpoints", "update", "reviews", "--display-name=renamed", "--traffic-split=7=100")
+	if out := g.ai(t, "endpoints", "list", "--format=value(displayName)"); strings.TrimSpace(out) != "renamed" {
+		t.Errorf("endpoints list after the update: %s", out)
+	}
+
 	request := filepath.Join(t.TempDir(), "request.json")
 	if err := os.WriteFile(request, []byte(`{"instances": [{"text": "I loved every minute"}]}`), 0o600); err != nil {
 		t.Fatal(err)

@@ -189,6 +189,8 @@ func TestListModels(t *testing.T) {
 		{`labels.colour=red AND model!=m0`, "", []string{"model 2"}},
 		{`displayName="model 1"`, "", []string{"model 1"}},
 		{`labels:colour AND display_name!="model 1"`, "", []string{"model 0", "model 2"}},
+		{`labels.shape:* OR labels.colour=blue`, "", []string{"model 1"}},
+		{`labels.colour=red AND model=m0 OR model=m1`, "", []string{"model 0"}}, // OR binds tighter
 		{`labels.shape:*`, "", nil},
 	} {
 		it := v.models.ListModels(t.Context(), &aiplatformpb.ListModelsRequest{Parent: parent, Filter: c.filter, OrderBy: c.orderBy, PageSize: 2})

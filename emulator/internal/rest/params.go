@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"google.golang.org/grpc/codes"
 )
@@ -30,6 +31,9 @@ func systemParameters(next http.Handler) http.Handler {
 			bare := strings.TrimLeft(name, "$.")
 			if !systemParameterNames[bare] {
 				kept[name] = values
+				if strings.HasSuffix(strings.ToLower(name), "mask") {
+					kept[name] = camelPaths(values)
+				}
 				continue
 			}
 			value := values[len(values)-1]
@@ -45,10 +49,31 @@ func systemParameters(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if len(kept) != len(query) {
-			r = r.Clone(r.Context())
-			r.URL.RawQuery = kept.Encode()
-		}
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = kept.Encode()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// camelPaths spells the paths of a field mask as JSON does. Google takes
+// update_mask=display_name as well as displayName; protojson only the latter.
+func camelPaths(masks []string) []string {
+	out := make([]string, len(masks))
+	for i, mask := range masks {
+		var b strings.Builder
+		upper := false
+		for _, r := range mask {
+			switch {
+			case r == '_':
+				upper = true
+			case upper:
+				b.WriteRune(unicode.ToUpper(r))
+				upper = false
+			default:
+				b.WriteRune(r)
+			}
+		}
+		out[i] = b.String()
+	}
+	return out
 }

@@ -47,6 +47,10 @@ func (fakeEndpoints) ListEndpoints(_ context.Context, req *aiplatformpb.ListEndp
 	return &aiplatformpb.ListEndpointsResponse{NextPageToken: req.GetFilter()}, nil
 }
 
+func (fakeEndpoints) UpdateEndpoint(_ context.Context, req *aiplatformpb.UpdateEndpointRequest) (*aiplatformpb.Endpoint, error) {
+	return &aiplatformpb.Endpoint{Name: strings.Join(req.GetUpdateMask().GetPaths(), " ")}, nil
+}
+
 func (fakeEndpoints) CreateEndpoint(_ context.Context, req *aiplatformpb.CreateEndpointRequest) (*longrunningpb.Operation, error) {
 	return &longrunningpb.Operation{Name: req.GetEndpointId() + " " + req.GetEndpoint().GetDisplayName()}, nil
 }
@@ -132,6 +136,15 @@ func TestTranscoding(t *testing.T) {
 	}
 	if code, out := send(t, h, "POST", collection+"?endpoint_id=x", `{"display_name": "snake"}`); code != 200 || out["name"] != "x snake" {
 		t.Errorf("%d %v", code, out)
+	}
+}
+
+func TestFieldMasksInBothSpellings(t *testing.T) {
+	h := handler(t)
+	for _, query := range []string{"updateMask=displayName,labels,trafficSplit", "update_mask=display_name,labels,traffic_split", "updateMask=display_name%2Clabels%2CtrafficSplit"} {
+		if code, out := send(t, h, "PATCH", collection+"/e?"+query, "{}"); code != 200 || out["name"] != "display_name labels traffic_split" {
+			t.Errorf("%s: %d %v", query, code, out)
+		}
 	}
 }
 

@@ -296,7 +296,7 @@ func TestTurnsAreFair(t *testing.T) {
 
 func TestFilterErrors(t *testing.T) {
 	r := newRig(t, 0)
-	for _, filter := range []string{"=", "model", "size=3", `display_name="x`, "labels=x", "model=a OR model=b", "model:*"} {
+	for _, filter := range []string{"=", "model", "size=3", `display_name="x`, "labels=x", "model=a XOR model=b", "model=a AND", "model:*"} {
 		_, err := r.models.ListModels(t.Context(), &aiplatformpb.ListModelsRequest{Parent: testParent, Filter: filter})
 		refused(t, err, codes.InvalidArgument, "filter")
 	}

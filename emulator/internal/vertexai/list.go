@@ -35,16 +35,19 @@ type condition struct {
 	value string
 }
 
-// parseFilter reads conditions joined by AND, the part of AIP-160 that the
-// Vertex AI lists document. idField is "model" or "endpoint".
-func parseFilter(filter, idField string) ([]condition, error) {
-	var out []condition
+// parseFilter reads conditions joined by AND and OR, the part of AIP-160 that
+// clients of the Vertex AI lists use. The result is a conjunction of
+// disjunctions: in AIP-160 OR binds tighter than AND. idField is "model" or
+// "endpoint".
+func parseFilter(filter, idField string) ([][]condition, error) {
+	var out [][]condition
 	rest := strings.TrimSpace(filter)
 	for rest != "" {
+		joined := "AND"
 		if len(out) > 0 {
 			word, after, _ := strings.Cut(rest, " ")
-			if !strings.EqualFold(word, "AND") {
-				return nil, invalidFilter(filter, "conditions are joined with AND")
+			if joined = strings.ToUpper(word); joined != "AND" && joined != "OR" {
+				return nil, invalidFilter(filter, "conditions are joined with AND or OR")
 			}
 			rest = strings.TrimSpace(after)
 		}
@@ -52,7 +55,12 @@ func parseFilter(filter, idField string) ([]condition, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, rest = append(out, c), strings.TrimSpace(after)
+		if joined == "OR" {
+			out[len(out)-1] = append(out[len(out)-1], c)
+		} else {
+			out = append(out, []condition{c})
+		}
+		rest = strings.TrimSpace(after)
 	}
 	return out, nil
 }
@@ -191,7 +199,7 @@ type query struct {
 
 // list filters, orders and pages items that are in order of creation.
 func list[T listed](items []T, q query) ([]T, string, error) {
-	conditions, err := parseFilter(q.filter, q.idField)
+	terms, err := parseFilter(q.filter, q.idField)
 	if err != nil {
 		return nil, "", err
 	}
@@ -200,7 +208,9 @@ func list[T listed](items []T, q query) ([]T, string, error) {
 		return nil, "", err
 	}
 	items = slices.DeleteFunc(slices.Clone(items), func(item T) bool {
-		return slices.ContainsFunc(conditions, func(c condition) bool { return !c.matches(item) })
+		return slices.ContainsFunc(terms, func(alternatives []condition) bool {
+			return !slices.ContainsFunc(alternatives, func(c condition) bool { return c.matches(item) })
+		})
 	})
 	slices.SortStableFunc(items, func(a, b T) int {
 		for _, k := range keys {
