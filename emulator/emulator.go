@@ -65,7 +65,6 @@ type Server struct {
 	// Addr is the "host:port" it listens on.
 	Addr string
 
-	log     *slog.Logger
 	http    *http.Server
 	served  chan struct{}
 	cancel  context.CancelFunc
@@ -86,7 +85,6 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	base, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		Addr:   listener.Addr().String(),
-		log:    opts.Logger,
 		served: make(chan struct{}),
 		cancel: cancel,
 		faults: fault.NewSet(),

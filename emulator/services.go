@@ -62,7 +62,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	s.onClose(work.Close)
 	work.Register(server)
 	vertex := vertexai.New(vertexai.Config{
-		Clock: now, Assume: switches, Names: names, Operations: work, Serving: models, Timeline: timeline, Log: opts.Logger,
+		Clock: now, Assume: switches, Names: names, Operations: work, Serving: models, Timeline: timeline,
 		OperationLatency: opts.OperationLatency, DeployLatency: opts.DeployLatency,
 	})
 	vertex.Register(server)

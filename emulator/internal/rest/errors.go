@@ -55,7 +55,7 @@ func statusEnvelope(s *statuspb.Status) []byte {
 			details = fields.Details
 		}
 	}
-	code := codes.Code(uint32(s.GetCode())) //nolint:gosec // canonical codes are small
+	code := codes.Code(uint32(s.GetCode()))
 	return envelope(HTTPStatus(code), code, s.GetMessage(), details)
 }
 

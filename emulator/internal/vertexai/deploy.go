@@ -42,7 +42,7 @@ func (s *endpointService) DeployModel(_ context.Context, req *aiplatformpb.Deplo
 	if req.GetDeployedModel() == nil {
 		return nil, invalid("deployed_model is required.")
 	}
-	spec := proto.Clone(req.GetDeployedModel()).(*aiplatformpb.DeployedModel)
+	spec := proto.CloneOf(req.GetDeployedModel())
 	dropOutputOnly(spec.ProtoReflect())
 	if err := validDeployedModel(spec); err != nil {
 		return nil, err
@@ -279,7 +279,7 @@ func (s *endpointService) MutateDeployedModel(_ context.Context, req *aiplatform
 }
 
 func mutate(spec, in *aiplatformpb.DeployedModel, paths []string) (*aiplatformpb.DeployedModel, error) {
-	next := proto.Clone(spec).(*aiplatformpb.DeployedModel)
+	next := proto.CloneOf(spec)
 	to, from := next.GetDedicatedResources(), in.GetDedicatedResources()
 	for _, path := range paths {
 		switch path {

@@ -77,7 +77,7 @@ func (s *Service) changed(e *endpoint, event string) {
 
 // endpointProto renders an endpoint; s.mu is held.
 func (s *Service) endpointProto(e *endpoint) *aiplatformpb.Endpoint {
-	out := proto.Clone(e.spec).(*aiplatformpb.Endpoint)
+	out := proto.CloneOf(e.spec)
 	out.Name = s.show(e.name)
 	out.Etag = e.etag
 	out.CreateTime = timestamppb.New(e.created)
@@ -94,7 +94,7 @@ func (s *Service) endpointProto(e *endpoint) *aiplatformpb.Endpoint {
 }
 
 func (s *Service) deployedProto(d *deployed) *aiplatformpb.DeployedModel {
-	out := proto.Clone(d.spec).(*aiplatformpb.DeployedModel)
+	out := proto.CloneOf(d.spec)
 	out.Model = s.show(d.model)
 	if s.cfg.Assume.Is(assume.DeployedModelVersion, "yes") {
 		out.Model += "@" + d.version

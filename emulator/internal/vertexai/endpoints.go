@@ -28,7 +28,7 @@ func (s *endpointService) CreateEndpoint(_ context.Context, req *aiplatformpb.Cr
 	if req.GetEndpoint() == nil {
 		return nil, invalid("endpoint is required.")
 	}
-	in := proto.Clone(req.GetEndpoint()).(*aiplatformpb.Endpoint)
+	in := proto.CloneOf(req.GetEndpoint())
 	dropOutputOnly(in.ProtoReflect())
 	in.Name, in.Etag = "", ""
 	if err := onlyFields("endpoint", in, "display_name", "description", "labels", "dedicated_endpoint_enabled", "traffic_split"); err != nil {
@@ -99,12 +99,12 @@ func (s *endpointService) ListEndpoints(_ context.Context, req *aiplatformpb.Lis
 			all = append(all, s.endpointProto(e))
 		}
 	}
-	page, next, err := list(all, query{
+	page, next, err := list(all, query[*aiplatformpb.Endpoint]{
 		filter: req.GetFilter(), orderBy: req.GetOrderBy(), idField: "endpoint", pageSize: req.GetPageSize(),
 		orderable: []string{"display_name", "create_time", "update_time"},
 		pageToken: req.GetPageToken(), readMask: req.GetReadMask(),
-		created: func(e listed) time.Time { return e.(*aiplatformpb.Endpoint).GetCreateTime().AsTime() },
-		updated: func(e listed) time.Time { return e.(*aiplatformpb.Endpoint).GetUpdateTime().AsTime() },
+		created: func(e *aiplatformpb.Endpoint) time.Time { return e.GetCreateTime().AsTime() },
+		updated: func(e *aiplatformpb.Endpoint) time.Time { return e.GetUpdateTime().AsTime() },
 	})
 	if err != nil {
 		return nil, err

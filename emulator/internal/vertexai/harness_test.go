@@ -55,7 +55,7 @@ func newRig(t *testing.T, latency time.Duration, settings ...string) *rig {
 	timeline := new(inventory.Timeline)
 	s := New(Config{
 		Clock: clock.Real{}, Assume: set, Names: names, Operations: ops, Serving: catalog, Timeline: timeline,
-		Log: slog.New(slog.DiscardHandler), OperationLatency: latency,
+		OperationLatency: latency,
 	})
 	return &rig{
 		t: t, models: &modelService{Service: s}, endpoints: &endpointService{Service: s},

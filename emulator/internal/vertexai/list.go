@@ -186,7 +186,7 @@ func parseOrder(orderBy string, allowed ...string) ([]sortKey, error) {
 }
 
 // query is the common part of the list requests.
-type query struct {
+type query[T listed] struct {
 	filter, orderBy string
 	orderable       []string
 	idField         string
@@ -194,11 +194,11 @@ type query struct {
 	pageToken       string
 	readMask        *fieldmaskpb.FieldMask
 	// created and updated are the times of an item, for order_by.
-	created, updated func(listed) time.Time
+	created, updated func(T) time.Time
 }
 
 // list filters, orders and pages items that are in order of creation.
-func list[T listed](items []T, q query) ([]T, string, error) {
+func list[T listed](items []T, q query[T]) ([]T, string, error) {
 	terms, err := parseFilter(q.filter, q.idField)
 	if err != nil {
 		return nil, "", err

@@ -72,7 +72,7 @@ func (m *model) nextVersion() string {
 
 // proto renders a version of a model as GetModel does; s.mu is held.
 func (s *Service) modelProto(m *model, v *version) *aiplatformpb.Model {
-	out := proto.Clone(v.spec).(*aiplatformpb.Model)
+	out := proto.CloneOf(v.spec)
 	out.Name = s.show(m.name)
 	out.VersionId = v.id
 	out.VersionAliases = slices.Clone(v.aliases)

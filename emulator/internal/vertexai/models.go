@@ -34,7 +34,7 @@ func (s *modelService) UploadModel(_ context.Context, req *aiplatformpb.UploadMo
 	if req.GetModel() == nil {
 		return nil, invalid("model is required.")
 	}
-	in := proto.Clone(req.GetModel()).(*aiplatformpb.Model)
+	in := proto.CloneOf(req.GetModel())
 	dropOutputOnly(in.ProtoReflect())
 	in.Name, in.Etag = "", ""
 	if err := onlyFields("model", in, "display_name", "description", "version_description", "version_aliases", "labels",
@@ -188,12 +188,12 @@ func (s *modelService) ListModels(_ context.Context, req *aiplatformpb.ListModel
 			all = append(all, s.modelProto(m, m.find(defaultAlias)))
 		}
 	}
-	page, next, err := list(all, query{
+	page, next, err := list(all, query[*aiplatformpb.Model]{
 		filter: req.GetFilter(), orderBy: req.GetOrderBy(), idField: "model", pageSize: req.GetPageSize(),
 		orderable: []string{"display_name", "create_time", "update_time"},
 		pageToken: req.GetPageToken(), readMask: req.GetReadMask(),
-		created: func(m listed) time.Time { return m.(*aiplatformpb.Model).GetCreateTime().AsTime() },
-		updated: func(m listed) time.Time { return m.(*aiplatformpb.Model).GetUpdateTime().AsTime() },
+		created: func(m *aiplatformpb.Model) time.Time { return m.GetCreateTime().AsTime() },
+		updated: func(m *aiplatformpb.Model) time.Time { return m.GetUpdateTime().AsTime() },
 	})
 	if err != nil {
 		return nil, err
@@ -217,12 +217,12 @@ func (s *modelService) ListModelVersions(_ context.Context, req *aiplatformpb.Li
 		item.Name += "@" + v.id
 		all = append(all, item)
 	}
-	page, next, err := list(all, query{
+	page, next, err := list(all, query[*aiplatformpb.Model]{
 		filter: req.GetFilter(), orderBy: req.GetOrderBy(), idField: "model", pageSize: req.GetPageSize(),
 		orderable: []string{"create_time", "update_time"},
 		pageToken: req.GetPageToken(), readMask: req.GetReadMask(),
-		created: func(m listed) time.Time { return m.(*aiplatformpb.Model).GetVersionCreateTime().AsTime() },
-		updated: func(m listed) time.Time { return m.(*aiplatformpb.Model).GetVersionUpdateTime().AsTime() },
+		created: func(m *aiplatformpb.Model) time.Time { return m.GetVersionCreateTime().AsTime() },
+		updated: func(m *aiplatformpb.Model) time.Time { return m.GetVersionUpdateTime().AsTime() },
 	})
 	if err != nil {
 		return nil, err

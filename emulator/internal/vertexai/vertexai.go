@@ -9,7 +9,6 @@
 package vertexai
 
 import (
-	"log/slog"
 	"sync"
 	"time"
 
@@ -32,7 +31,6 @@ type Config struct {
 	Operations *operations.Manager
 	Serving    *serving.Catalog
 	Timeline   *inventory.Timeline
-	Log        *slog.Logger
 	// OperationLatency is how long an operation takes; DeployLatency, if not 0,
 	// how long a deployment takes.
 	OperationLatency time.Duration
