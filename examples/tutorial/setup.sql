@@ -2,8 +2,9 @@
 -- with the label that its writer gave it.
 --
 -- The reviews were written for this project, about invented films, and were
--- labelled before any model read them. They hold irony, negation and mixed
--- opinions, as reviews do. Copyright (c) gcpml contributors; MPL-2.0, as the rest
+-- labelled before any model read them. Most were later put into plainer words,
+-- again without running a model on them. They hold negation, mixed opinions and
+-- some irony, as reviews do. Copyright (c) gcpml contributors; MPL-2.0, as the rest
 -- of the repository.
 --
 -- Run it with `gcpml run setup.sql`. It may be run again: it replaces the table.

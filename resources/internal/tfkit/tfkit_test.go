@@ -75,7 +75,7 @@ func TestStateOfTheOtherModeIsNotReadAsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real, err := gcp.Connect(t.Context(), gcp.Config{AccessToken: "x"})
+	cloud, err := gcp.Connect(t.Context(), gcp.Config{AccessToken: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,10 @@ func TestStateOfTheOtherModeIsNotReadAsGone(t *testing.T) {
 	if p.Incarnation != "abc" || !p.CheckMode(emulator, &diags) || diags.HasError() {
 		t.Fatalf("%+v, %v", p, diags)
 	}
-	if p.CheckMode(real, &diags) || !diags.HasError() {
+	if p.CheckMode(cloud, &diags) || !diags.HasError() {
 		t.Error("an object of the emulator was looked for on Google Cloud")
 	}
-	if !(Private{}).CheckMode(real, &diags) {
+	if !(Private{}).CheckMode(cloud, &diags) {
 		t.Error("an imported object has no mode yet")
 	}
 }
