@@ -116,7 +116,7 @@ func TestOwnSurface(t *testing.T) {
 			t.Errorf("inventory section %s is %v", section, items)
 		}
 	}
-	if len(inv["buckets"]) != 1 {
+	if len(inv["buckets"]) != 1 || !strings.Contains(body, `"objects": 1`) {
 		t.Errorf("buckets: %v", inv["buckets"])
 	}
 	if code, body := get(t, srv, "/_emulator/faults"); code != 403 || !strings.Contains(body, "--enable-faults") {

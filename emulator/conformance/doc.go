@@ -3,5 +3,5 @@
 
 // Package conformance holds the tests that drive the emulator with what it
 // stands in for Google Cloud for: the official client libraries, gcloud and bq,
-// and plain HTTP. Nothing here reaches into the emulator's internals.
+// and plain HTTP. Of the emulator's internals they know the list of switches only.
 package conformance

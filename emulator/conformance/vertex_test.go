@@ -22,12 +22,22 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
 )
 
 // The tutorial's Vertex AI half with the official Go client: upload, deploy,
 // predict over gRPC and REST, undeploy, delete; nothing is left.
 func TestGoClientWalksTheTutorial(t *testing.T) {
-	srv := start(t, emulator.Options{OperationLatency: 5 * time.Millisecond})
+	t.Run("defaults", func(t *testing.T) { walkTheTutorial(t, nil) })
+	var flipped []string
+	for _, s := range assume.Switches {
+		flipped = append(flipped, string(s.Key)+"="+s.Values[len(s.Values)-1])
+	}
+	t.Run("every switch flipped", func(t *testing.T) { walkTheTutorial(t, flipped) })
+}
+
+func walkTheTutorial(t *testing.T, settings []string) {
+	srv := start(t, emulator.Options{OperationLatency: 5 * time.Millisecond, Assume: settings})
 	v := newVertex(t, srv)
 	uploaded := v.upload(t, &aiplatformpb.UploadModelRequest{ModelId: "bert", Model: tutorialModel()})
 	if uploaded.GetModelVersionId() != "1" {

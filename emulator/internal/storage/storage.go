@@ -80,7 +80,7 @@ func (s *Server) Inventory() []any {
 	}
 	out := make([]any, 0, len(buckets))
 	for _, b := range buckets {
-		objects, _, err := s.fake.ListObjects(b.Name, "", "", false)
+		objects, _, err := s.fake.ListObjectsWithOptions(b.Name, fakestorage.ListOptions{})
 		if err != nil {
 			continue
 		}

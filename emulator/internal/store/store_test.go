@@ -53,7 +53,7 @@ func TestNewID(t *testing.T) {
 			t.Fatalf("id %q", id)
 		}
 	}
-	if NewEtag() == NewEtag() {
-		t.Error("two etags are equal")
+	if first, second := NewEtag(), NewEtag(); first == second {
+		t.Errorf("two etags are equal: %s", first)
 	}
 }
