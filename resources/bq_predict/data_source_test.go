@@ -1,0 +1,292 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package bqpredict_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"testing"
+
+	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
+)
+
+const address = "data.gcpml_bq_predict.p"
+
+const stack = `
+resource "gcpml_vertex_model_upload" "m" {
+  display_name   = "predict"
+  artifact_uri   = "gs://bucket/model/"
+  container_spec = { image_uri = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest" }
+}
+
+resource "gcpml_vertex_endpoint_deployment" "e" {
+  display_name = "predict"
+  deployments = {
+    main = {
+      model               = gcpml_vertex_model_upload.m.versioned_name
+      dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = 1 }
+    }
+  }
+}
+
+resource "gcpml_bq_connection" "c" {
+  location      = "US"
+  connection_id = "predict"
+  roles         = ["roles/aiplatform.user"]
+}
+
+resource "gcpml_bq_remote_model" "m" {
+  dataset_id      = "ds"
+  model_id        = "m"
+  connection_name = gcpml_bq_connection.c.id
+  endpoint        = gcpml_vertex_endpoint_deployment.e.id
+  input           = [{ name = "text", type = "STRING" }]
+  output          = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
+}
+`
+
+func start(t *testing.T, flags ...string) *acctest.Twin {
+	t.Helper()
+	twin := acctest.Start(t, append([]string{"--operation-latency", "0s"}, flags...)...)
+	twin.SQL(t, "CREATE SCHEMA ds OPTIONS (location = 'US')")
+	twin.SQL(t, "CREATE TABLE ds.reviews AS SELECT 1 AS id, 'A wonderful, moving film.' AS text UNION ALL SELECT 2, 'Dull and far too long.' UNION ALL SELECT 3, 'It rained.'")
+	return twin
+}
+
+func predict(arguments map[string]string) string {
+	body := ""
+	for _, k := range slices.Sorted(maps.Keys(arguments)) {
+		body += "  " + k + " = " + arguments[k] + "\n"
+	}
+	return stack + "data \"gcpml_bq_predict\" \"p\" {\n  model = gcpml_bq_remote_model.m.id\n" + body + "  depends_on = [gcpml_vertex_endpoint_deployment.e]\n}\n"
+}
+
+func value(attribute string, want knownvalue.Check) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(address, tfjsonpath.New(attribute), want)
+}
+
+// direct asks the endpoint itself for one text.
+func direct(t *testing.T, twin *acctest.Twin, text string) float64 {
+	t.Helper()
+	client, err := twin.Clients(t).Predictions(t.Context(), acctest.Region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := structpb.NewValue(map[string]any{"text": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Predict(t.Context(), &aiplatformpb.PredictRequest{
+		Endpoint:  "projects/" + acctest.Project + "/locations/" + acctest.Region + "/endpoints/predict",
+		Instances: []*structpb.Value{instance},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.GetPredictions()[0].GetListValue().GetValues()[0].GetNumberValue()
+}
+
+// Every prediction equals the one that the endpoint gives for the same text.
+func TestAccPredict(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	equal := func(s *terraform.State) error {
+		a := s.RootModule().Resources[address].Primary.Attributes
+		var rows []struct {
+			ID     int64
+			Text   string
+			Scores []float64
+			Status *string `json:"remote_model_status"`
+		}
+		if err := json.Unmarshal([]byte(a["predictions_json"]), &rows); err != nil {
+			return err
+		}
+		if len(rows) != 3 {
+			return fmt.Errorf("%d rows", len(rows))
+		}
+		for _, r := range rows {
+			if want := direct(t, twin, r.Text); len(r.Scores) != 1 || r.Scores[0] != want || want <= 0 || want >= 1 {
+				return fmt.Errorf("row %d: %v, the endpoint says %v", r.ID, r.Scores, want)
+			}
+			if r.Status != nil && *r.Status != "" {
+				return fmt.Errorf("row %d: status %q", r.ID, *r.Status)
+			}
+		}
+		return nil
+	}
+	checks := []statecheck.StateCheck{
+		value("row_count", knownvalue.Int64Exact(3)),
+		value("failed_rows", knownvalue.Int64Exact(0)),
+		value("job_id", knownvalue.StringRegexp(regexp.MustCompile(`^`+acctest.Project+`:US\.gcpml_[0-9a-f]+_predict-1_[0-9a-f]+_1$`))),
+		statecheck.ExpectKnownValue(address, tfjsonpath.New("predictions").AtSliceIndex(0).AtMapKey("text"), knownvalue.StringExact("A wonderful, moving film.")),
+		statecheck.ExpectKnownOutputValue("best", knownvalue.Int64Exact(1)),
+	}
+	// An expression over the typed rows.
+	const output = `
+output "best" {
+  value = [for p in data.gcpml_bq_predict.p.predictions : p.id if p.scores[0] == max([for q in data.gcpml_bq_predict.p.predictions : q.scores[0]]...)][0]
+}
+`
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{
+			{
+				Config:            twin.Config(predict(map[string]string{"query": `"SELECT id, text FROM ds.reviews ORDER BY id LIMIT 10 -- all"`}) + output),
+				ConfigStateChecks: checks, Check: equal,
+			},
+			{
+				Config:            twin.Config(predict(map[string]string{"table": `"ds.reviews"`, "max_rows": "3"}) + output),
+				ConfigStateChecks: checks[:3], Check: equal,
+			},
+			{ // The type of the rows is known without any row.
+				Config: twin.Config(predict(map[string]string{"query": `"SELECT id, text FROM ds.reviews WHERE FALSE"`}) + `
+output "none" {
+  value = sum(concat([0], flatten(data.gcpml_bq_predict.p.predictions[*].scores)))
+}
+`),
+				ConfigStateChecks: []statecheck.StateCheck{
+					value("predictions", knownvalue.ListExact([]knownvalue.Check{})), value("predictions_json", knownvalue.StringExact("[]")),
+					value("row_count", knownvalue.Int64Exact(0)), statecheck.ExpectKnownOutputValue("none", knownvalue.Int64Exact(0)),
+				},
+			},
+		},
+	})
+}
+
+// Values keep their digits; what Terraform has no number for is null there and
+// text in predictions_json.
+func TestAccPredictValues(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	const query = `"SELECT 'fine' AS text, 9007199254740993 AS i, CAST('NaN' AS FLOAT64) AS nan, CAST('-inf' AS FLOAT64) AS inf, 0.1 AS f, TRUE AS b, CAST(NULL AS INT64) AS nil, [1, 2] AS a, STRUCT('x' AS s, 1 AS n) AS o"`
+	row := func(column string) tfjsonpath.Path {
+		return tfjsonpath.New("predictions").AtSliceIndex(0).AtMapKey(column)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{{
+			Config: twin.Config(predict(map[string]string{"query": query})),
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(address, row("nan"), knownvalue.Null()),
+				statecheck.ExpectKnownValue(address, row("inf"), knownvalue.Null()),
+				statecheck.ExpectKnownValue(address, row("nil"), knownvalue.Null()),
+				statecheck.ExpectKnownValue(address, row("f"), knownvalue.Float64Exact(0.1)),
+				statecheck.ExpectKnownValue(address, row("b"), knownvalue.Bool(true)),
+				statecheck.ExpectKnownValue(address, row("i"), knownvalue.Int64Exact(9007199254740993)),
+				statecheck.ExpectKnownValue(address, row("a"), knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(1), knownvalue.Int64Exact(2)})),
+				statecheck.ExpectKnownValue(address, row("o"), knownvalue.ObjectExact(map[string]knownvalue.Check{"s": knownvalue.StringExact("x"), "n": knownvalue.Int64Exact(1)})),
+				value("predictions_json", knownvalue.StringRegexp(regexp.MustCompile(`"i":9007199254740993,"nan":"NaN","inf":"-Infinity","f":0.1,`))),
+			},
+		}},
+	})
+}
+
+func TestAccPredictErrors(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	bad := `"SELECT id, CAST(NULL AS STRING) AS text FROM ds.reviews"`
+	step := func(arguments map[string]string, want string) resource.TestStep {
+		return resource.TestStep{Config: twin.Config(predict(arguments)), ExpectError: regexp.MustCompile(want)}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{
+			{Config: twin.Config(stack)},
+			step(map[string]string{"query": `"SELECT id, text AS review FROM ds.reviews"`}, `(?s)takes\s+a\s+column\s+text\s+STRING.*it\s+gives\s+id,\s+review`),
+			step(map[string]string{"query": `"SELECT nope FROM ds.reviews"`}, `(?s)query:.*nope`),
+			step(map[string]string{"query": `"SELECT text FROM ds.missing"`}, `(?s)query:.*missing`),
+			step(map[string]string{"table": `"ds.missing"`}, `(?s)table:.*missing`),
+			step(map[string]string{"query": `"DROP TABLE ds.reviews"`}, `(?s)query:`),
+			step(map[string]string{"table": `"ds.reviews"`, "max_rows": "2"}, `(?s)more\s+than\s+max_rows\s+=\s+2\s+rows.*LIMIT`),
+			step(map[string]string{"query": bad}, `(?s)3\s+of\s+3\s+rows\s+have\s+no\s+prediction.*3\s+×.*allow_failed_rows`),
+			{
+				Config:            twin.Config(predict(map[string]string{"query": bad, "allow_failed_rows": "true"})),
+				ConfigStateChecks: []statecheck.StateCheck{value("failed_rows", knownvalue.Int64Exact(3)), value("row_count", knownvalue.Int64Exact(3))},
+			},
+			{ // the reviews are still there
+				Config:            twin.Config(predict(map[string]string{"table": `"ds.reviews"`})),
+				ConfigStateChecks: []statecheck.StateCheck{value("row_count", knownvalue.Int64Exact(3))},
+			},
+		},
+	})
+}
+
+func TestAccPredictInvalid(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	for name, c := range map[string]struct{ body, want string }{
+		"neither query nor table": {`model = "p.d.m"`, `(?s)Exactly\s+one|one.*must be (specified|configured)`},
+		"both":                    {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `table = "d.t"`, `(?s)Exactly\s+one|one.*(specified|configured)`},
+		"no model":                {`query = "SELECT 1"`, `"model" is required`},
+		"bad model":               {`model = "m"` + "\n" + `query = "SELECT 1"`, `Invalid model name`},
+		"two statements":          {`model = "p.d.m"` + "\n" + `query = "SELECT 1; DROP TABLE t"`, `Invalid query`},
+		"escape":                  {`model = "p.d.m"` + "\n" + `query = "SELECT 1) LIMIT 1)); DROP TABLE t; SELECT ((1"`, `Invalid query`},
+		"empty query":             {`model = "p.d.m"` + "\n" + `query = " "`, `Invalid query`},
+		"bad table":               {`model = "p.d.m"` + "\n" + `table = "reviews"`, `Invalid table`},
+		"no rows":                 {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_rows = 0`, `(?s)max_rows.*between 1 and`},
+		"no bytes":                {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `maximum_bytes_billed = 0`, `(?s)maximum_bytes_billed.*at least 1`},
+		"bad duration":            {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `iam_propagation_timeout = "soon"`, `Invalid duration`},
+		"missing model":           {`model = "` + acctest.Project + `.ds.nope"` + "\n" + `query = "SELECT 1"`, `(?s)model:\s+remote\s+model\s+.*nope\s+does\s+not\s+exist`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Factories,
+				Steps:                    []resource.TestStep{{Config: twin.Config("data \"gcpml_bq_predict\" \"p\" {\n" + c.body + "\n}\n"), PlanOnly: true, ExpectError: regexp.MustCompile(c.want)}},
+			})
+		})
+	}
+}
+
+// With an argument that is not known during plan nothing is predicted before apply.
+func TestAccPredictUnknown(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	for unknown, v := range map[string]string{"query": `"SELECT text FROM ds.reviews"`, "table": `"ds.reviews"`, "max_rows": "5", "allow_failed_rows": "true", "iam_propagation_timeout": `"1m"`, "maximum_bytes_billed": "1000000000"} {
+		t.Run(unknown, func(t *testing.T) {
+			arguments := map[string]string{unknown: "terraform_data.x.output"}
+			if unknown != "query" && unknown != "table" {
+				arguments["table"] = `"ds.reviews"`
+			}
+			hcl := "resource \"terraform_data\" \"x\" {\n  input = " + v + "\n}\n" + predict(arguments)
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Factories,
+				CheckDestroy:             twin.CheckDestroy,
+				Steps: []resource.TestStep{{
+					Config:            twin.Config(hcl),
+					ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectUnknownValue(address, tfjsonpath.New("predictions"))}},
+					ConfigStateChecks: []statecheck.StateCheck{value("row_count", knownvalue.Int64Exact(3))},
+				}},
+			})
+		})
+	}
+}
+
+// The permission is missed only when predicting, for as long as the grant takes.
+func TestAccPredictWaitsForTheGrant(t *testing.T) {
+	t.Parallel()
+	twin := start(t, "--iam-lag", "8s", "--assume", "permission-checked-at=predict")
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{{
+			Config:            twin.Config(predict(map[string]string{"table": `"ds.reviews"`})),
+			ConfigStateChecks: []statecheck.StateCheck{value("failed_rows", knownvalue.Int64Exact(0)), value("row_count", knownvalue.Int64Exact(3))},
+		}},
+	})
+}
