@@ -44,7 +44,9 @@ type EndpointSpec struct {
 func (s EndpointSpec) Ours(d Deployed) bool { return d.SelfMade() || slices.Contains(s.Known, d.ID) }
 
 // EndpointMarker returns the marker for a new endpoint.
-func EndpointMarker(owner string, name gcp.Name) gcp.Marker { return gcp.NewMarker(owner, name.String()) }
+func EndpointMarker(owner string, name gcp.Name) gcp.Marker {
+	return gcp.NewMarker(owner, name.String())
+}
 
 // Endpoint is an endpoint as the server has it.
 type Endpoint struct {
