@@ -37,12 +37,16 @@ func Guard(next http.Handler) http.Handler {
 			limit = MaxUploadBody
 		}
 		if r.ContentLength > limit {
-			writeError(w, http.StatusRequestEntityTooLarge, codes.InvalidArgument, fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", limit), nil)
+			tooLarge(w, limit)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func tooLarge(w http.ResponseWriter, limit int64) {
+	writeError(w, http.StatusRequestEntityTooLarge, codes.InvalidArgument, fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", limit), nil)
 }
 
 func isUpload(path string) bool {

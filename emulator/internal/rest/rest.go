@@ -26,7 +26,12 @@ func New(server *grpc.Server) (http.Handler, error) {
 	opts := []vanguard.TranscoderOption{
 		vanguard.WithCodec(newCodec),
 		vanguard.WithUnknownHandler(http.HandlerFunc(notFound)),
-		vanguard.WithDefaultServiceOptions(vanguard.WithMaxMessageBufferBytes(MaxBody)),
+		vanguard.WithDefaultServiceOptions(
+			vanguard.WithMaxMessageBufferBytes(MaxBody),
+			// Else the gRPC server answers a compressed request with a compressed
+			// answer, whether or not the client accepts one.
+			vanguard.WithNoTargetCompression(),
+		),
 	}
 	if _, ok := server.GetServiceInfo()["google.longrunning.Operations"]; ok {
 		opts = append(opts, vanguard.WithRules(operationRules()...))

@@ -4,9 +4,12 @@
 package rest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -148,6 +151,17 @@ func TestFieldMasksInBothSpellings(t *testing.T) {
 	}
 }
 
+func TestCompressedRequests(t *testing.T) {
+	h := handler(t)
+	var body bytes.Buffer
+	zip := gzip.NewWriter(&body)
+	_, _ = zip.Write([]byte(`{"displayName": "zipped"}`))
+	_ = zip.Close()
+	if code, out := send(t, h, "POST", collection+"?endpointId=x", body.String(), "Content-Encoding", "gzip"); code != 200 || out["name"] != "x zipped" {
+		t.Errorf("the answer must not be compressed unasked: %d %v", code, out)
+	}
+}
+
 func TestSystemParametersAreNotFields(t *testing.T) {
 	h := handler(t)
 	if code, out := send(t, h, "GET", collection+"?filter=f&alt=json&key=k&prettyPrint=false&quotaUser=u&$alt=json;enum-encoding=int&fields=*&uploadType=media&$.xgafv=2&$trace=1", ""); code != 200 || out["nextPageToken"] != "f" {
@@ -242,6 +256,13 @@ func TestGuard(t *testing.T) {
 	large := `{"displayName": "` + strings.Repeat("a", MaxBody) + `"}`
 	if code, out := send(t, h, "POST", collection, large); code != 413 {
 		t.Errorf("a body that is too large: %d %v", code, out)
+	}
+	chunked := httptest.NewRequest("POST", collection, struct{ io.Reader }{strings.NewReader(large)})
+	chunked.Host, chunked.ContentLength = "127.0.0.1", -1
+	chunked.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, chunked); w.Code != 413 {
+		t.Errorf("a body of unknown length that is too large: %d %s", w.Code, w.Body)
 	}
 }
 

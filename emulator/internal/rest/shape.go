@@ -18,7 +18,11 @@ import (
 // not fit the request – into Google's.
 func inGoogleShape(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&shaper{ResponseWriter: w, request: r, contentType: r.Header.Get("Content-Type")}, r)
+		s := &shaper{ResponseWriter: w, request: r, contentType: r.Header.Get("Content-Type")}
+		next.ServeHTTP(s, r)
+		if s.held != 0 { // no body came
+			w.WriteHeader(s.held)
+		}
 	})
 }
 
@@ -27,7 +31,7 @@ type shaper struct {
 	request     *http.Request
 	contentType string // of the request; vanguard removes it
 	replaced    bool   // the answer was replaced: drop the original
-	held        bool   // status 500: wait for the body before deciding
+	held        int    // the status, while the body decides whether it is right
 }
 
 func (s *shaper) WriteHeader(status int) {
@@ -37,8 +41,8 @@ func (s *shaper) WriteHeader(status int) {
 	}
 	isText := strings.HasPrefix(h.Get("Content-Type"), "text/plain")
 	switch {
-	case status == http.StatusInternalServerError && !isText:
-		s.held = true
+	case (status == http.StatusInternalServerError || status == http.StatusServiceUnavailable) && !isText:
+		s.held = status
 		return
 	case status < 400 || !isText:
 		s.ResponseWriter.WriteHeader(status)
@@ -57,19 +61,24 @@ func (s *shaper) WriteHeader(status int) {
 }
 
 func (s *shaper) Write(b []byte) (int, error) {
-	if s.held {
-		s.held = false
+	if s.held != 0 {
 		var answer struct {
 			Error struct{ Message, Status string }
 		}
-		// No service answers UNKNOWN: it is vanguard's word for a request that does
-		// not fit its message.
-		if json.Unmarshal(b, &answer) == nil && answer.Error.Status == "UNKNOWN" {
-			s.replaced = true
+		_ = json.Unmarshal(b, &answer)
+		s.replaced = true
+		switch {
+		case answer.Error.Message == new(http.MaxBytesError).Error():
+			tooLarge(s.ResponseWriter, MaxBody)
+		case answer.Error.Status == "UNKNOWN":
+			// No service answers UNKNOWN: it is vanguard's word for a request that does
+			// not fit its message.
 			WriteError(s.ResponseWriter, codes.InvalidArgument, requestError(answer.Error.Message))
-		} else {
-			s.ResponseWriter.WriteHeader(http.StatusInternalServerError)
+		default:
+			s.replaced = false
+			s.ResponseWriter.WriteHeader(s.held)
 		}
+		s.held = 0
 	}
 	if s.replaced {
 		return len(b), nil
@@ -79,7 +88,7 @@ func (s *shaper) Write(b []byte) (int, error) {
 
 // Flush lets streams through.
 func (s *shaper) Flush() {
-	if f, ok := s.ResponseWriter.(http.Flusher); ok && !s.held {
+	if f, ok := s.ResponseWriter.(http.Flusher); ok && s.held == 0 {
 		f.Flush()
 	}
 }
