@@ -172,7 +172,7 @@ output "none" {
 func TestAccPredictValues(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
-	const query = `"SELECT 'fine' AS text, 9007199254740993 AS i, CAST('NaN' AS FLOAT64) AS nan, CAST('-inf' AS FLOAT64) AS inf, 0.1 AS f, TRUE AS b, CAST(NULL AS INT64) AS nil, [1, 2] AS a, STRUCT('x' AS s, 1 AS n) AS o"`
+	const query = `"SELECT 'fine' AS text, 9007199254740993 AS i, IEEE_DIVIDE(1.0, zero) AS pos, IEEE_DIVIDE(-1.0, zero) AS inf, 0.1 AS f, TRUE AS b, CAST(NULL AS INT64) AS nil, [1, 2] AS a, STRUCT('x' AS s, 1 AS n) AS o FROM (SELECT 0.0 AS zero)"`
 	row := func(column string) tfjsonpath.Path {
 		return tfjsonpath.New("predictions").AtSliceIndex(0).AtMapKey(column)
 	}
@@ -182,7 +182,7 @@ func TestAccPredictValues(t *testing.T) {
 		Steps: []resource.TestStep{{
 			Config: twin.Config(predict(map[string]string{"query": query})),
 			ConfigStateChecks: []statecheck.StateCheck{
-				statecheck.ExpectKnownValue(address, row("nan"), knownvalue.Null()),
+				statecheck.ExpectKnownValue(address, row("pos"), knownvalue.Null()),
 				statecheck.ExpectKnownValue(address, row("inf"), knownvalue.Null()),
 				statecheck.ExpectKnownValue(address, row("nil"), knownvalue.Null()),
 				statecheck.ExpectKnownValue(address, row("f"), knownvalue.Float64Exact(0.1)),
@@ -190,7 +190,7 @@ func TestAccPredictValues(t *testing.T) {
 				statecheck.ExpectKnownValue(address, row("i"), knownvalue.Int64Exact(9007199254740993)),
 				statecheck.ExpectKnownValue(address, row("a"), knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(1), knownvalue.Int64Exact(2)})),
 				statecheck.ExpectKnownValue(address, row("o"), knownvalue.ObjectExact(map[string]knownvalue.Check{"s": knownvalue.StringExact("x"), "n": knownvalue.Int64Exact(1)})),
-				value("predictions_json", knownvalue.StringRegexp(regexp.MustCompile(`"i":9007199254740993,"nan":"NaN","inf":"-Infinity","f":0.1,`))),
+				value("predictions_json", knownvalue.StringRegexp(regexp.MustCompile(`"i":9007199254740993,"pos":"Infinity","inf":"-Infinity","f":0.1,`))),
 			},
 		}},
 	})
