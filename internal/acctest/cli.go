@@ -118,6 +118,14 @@ func (r *Running) Wait() (output string, exit int) {
 	return r.out.String(), r.cmd.ProcessState.ExitCode()
 }
 
+// Interrupt is Ctrl-C: the CLI tells its providers to stop, and ends.
+func (r *Running) Interrupt() {
+	r.cli.t.Helper()
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		r.cli.t.Fatal(err)
+	}
+}
+
 // KillProvider kills the provider processes that this CLI started, with SIGKILL,
 // and returns how many there were.
 func (c *CLI) KillProvider() int {
