@@ -64,15 +64,6 @@ func (s *Service) queries(ctx context.Context, project string) (*query.Client, e
 	return query.New(bq, project), nil
 }
 
-// canonicalProject is the project as an id, or as it is spelled when it cannot be
-// looked up.
-func (s *Service) canonicalProject(ctx context.Context, project string) string {
-	if id, err := s.clients.ProjectID(ctx, project); err == nil {
-		return id
-	}
-	return project
-}
-
 // SameName reports whether two regional names mean the same object. A project
 // number that may not be looked up is taken to mean the project id beside it.
 func (s *Service) SameName(ctx context.Context, a, b gcp.Name) bool {

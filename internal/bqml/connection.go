@@ -233,17 +233,19 @@ type MadeConnection struct {
 // it returns [ErrForeign]. A connection that is gone already is no error.
 func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made MadeConnection) error {
 	found, err := s.getConnection(ctx, name)
-	if err != nil && !gcp.IsNotFound(err) {
+	if gcp.IsNotFound(err) {
+		found, err = nil, nil
+	}
+	if err != nil {
 		return err
 	}
-	gone := err != nil
 	if made.ServiceAccount != "" {
 		if err := s.clients.RevokeRoles(ctx, name.Project, "serviceAccount:"+made.ServiceAccount, made.Roles); err != nil {
 			return fmt.Errorf("taking %s from %s: %w", strings.Join(made.Roles, ", "), made.ServiceAccount, err)
 		}
 	}
 	switch {
-	case gone:
+	case found == nil:
 		return nil
 	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created):
 		return ErrForeign

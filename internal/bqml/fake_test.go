@@ -6,6 +6,7 @@ package bqml
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -217,12 +218,12 @@ func (f *fake) rest() http.Handler {
 			f.mu.Lock()
 			answer, err := h(w, r)
 			f.mu.Unlock()
-			if err == errNoAnswer {
+			if errors.Is(err, errNoAnswer) {
 				<-r.Context().Done()
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			if e, ok := err.(*restError); ok {
+			if e, ok := errors.AsType[*restError](err); ok {
 				w.WriteHeader(e.code)
 				answer = map[string]any{"error": map[string]any{"code": e.code, "message": e.message, "errors": []any{map[string]any{"reason": e.reason, "message": e.message}}}}
 			}
@@ -337,7 +338,7 @@ type restError struct {
 
 func (e *restError) Error() string { return e.message }
 
-var errNoAnswer = fmt.Errorf("no answer")
+var errNoAnswer = errors.New("no answer")
 
 var (
 	ddl    = regexp.MustCompile("(?s)^CREATE (OR REPLACE )?MODEL `p\\.(\\w+)\\.(\\w+)`\nINPUT \\((.*)\\)\nOUTPUT \\((.*)\\)\nREMOTE WITH CONNECTION `p\\.us\\.(\\w+)`\nOPTIONS \\(ENDPOINT = '(.*)'\\)$")

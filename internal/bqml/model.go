@@ -306,7 +306,7 @@ func (s *Service) CheckEndpoint(ctx context.Context, name gcp.Name, mustExist bo
 	case gcp.IsInterrupted(ctx, err):
 		return err
 	case err != nil:
-		return nil
+		return nil //nolint:nilerr // what the caller may not read is left to BigQuery to judge
 	case endpoint.GetDedicatedEndpointEnabled():
 		return &FieldError{"endpoint", fmt.Sprintf("endpoint %s is a dedicated endpoint, and BigQuery remote models call shared public endpoints only: use an endpoint without dedicated_endpoint_enabled", name)}
 	case endpoint.GetNetwork() != "" || endpoint.GetPrivateServiceConnectConfig().GetEnablePrivateServiceConnect():
