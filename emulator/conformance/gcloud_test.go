@@ -67,6 +67,7 @@ func (g gcloud) try(t *testing.T, args ...string) (stdout, stderr string, err er
 
 // gcloud takes the tutorial's Vertex AI half from upload to delete.
 func TestGcloudWalksTheTutorial(t *testing.T) {
+	t.Parallel() // it mostly waits for Python
 	srv := start(t, emulator.Options{OperationLatency: 10 * time.Millisecond})
 	g := newGcloud(t, srv)
 

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
@@ -72,19 +73,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.fake.HTTPHandler().ServeHTTP(w, r)
 }
 
-// Inventory lists the buckets with the number of their objects.
+// Inventory lists the buckets by name, with the number of their objects.
 func (s *Server) Inventory() []any {
 	buckets, err := s.fake.Backend().ListBuckets()
 	if err != nil {
 		return nil
 	}
-	out := make([]any, 0, len(buckets))
-	for _, b := range buckets {
-		objects, _, err := s.fake.ListObjectsWithOptions(b.Name, fakestorage.ListOptions{})
+	names := make([]string, len(buckets))
+	for i, b := range buckets {
+		names[i] = b.Name
+	}
+	slices.Sort(names)
+	out := make([]any, 0, len(names))
+	for _, name := range names {
+		list, err := s.fake.ListObjectsWithOptionsPaginated(name, fakestorage.ListOptions{})
 		if err != nil {
-			continue
+			continue // deleted meanwhile
 		}
-		out = append(out, map[string]any{"name": b.Name, "objects": len(objects)})
+		out = append(out, map[string]any{"name": name, "objects": len(list.Objects)})
 	}
 	return out
 }
