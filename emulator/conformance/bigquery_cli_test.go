@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,6 +123,14 @@ func TestBQWalksTheTutorial(t *testing.T) {
 	}
 	if out := bq.run(t, "head", "bqml_tutorial.reviews"); !strings.Contains(out, "terrible") {
 		t.Errorf("head: %s", out)
+	}
+	file := filepath.Join(t.TempDir(), "more.csv")
+	if err := os.WriteFile(file, []byte("id,review\n3,\"Fine, I guess\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bq.run(t, "load", "--source_format=CSV", "--skip_leading_rows=1", "bqml_tutorial.reviews", file, "id:INTEGER,review:STRING")
+	if out := bq.run(t, "--format=csv", "query", "--nouse_legacy_sql", "SELECT review FROM bqml_tutorial.reviews WHERE id = 3"); !strings.Contains(out, "Fine, I guess") {
+		t.Errorf("after load: %s", out)
 	}
 	if out := bq.run(t, "ls", "-j"); strings.Count(out, "bqjob_") < 4 {
 		t.Errorf("ls -j: %s", out)

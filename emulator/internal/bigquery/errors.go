@@ -114,6 +114,9 @@ func asAPIError(ctx context.Context, err error) *apiError {
 	if engine, ok := errors.AsType[*ast.Error](err); ok {
 		return invalidQuery("%s", engine.Message)
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &apiError{http.StatusBadRequest, "stopped", "Job execution was cancelled: Job timed out", ""}
+	}
 	if ctx.Err() != nil {
 		return stopped()
 	}

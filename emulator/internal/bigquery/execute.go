@@ -40,6 +40,8 @@ type execution struct {
 func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
 	x := &execution{Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location}
 	switch {
+	case j.config.Load != nil:
+		return x.load(ctx)
 	case legacy(j.config):
 		return outcome{}, notImplemented("legacy SQL, which is what BigQuery runs unless useLegacySql is false: set it")
 	case j.script.ControlFlow != "":
@@ -148,6 +150,12 @@ func (s *Server) inferLocation(j *job) string {
 	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if load := j.config.Load; load != nil {
+		if t := load.DestinationTable; t != nil && s.datasets[datasetKey{t.ProjectId, t.DatasetId}] != nil {
+			return s.datasets[datasetKey{t.ProjectId, t.DatasetId}].meta.Location
+		}
+		return "US"
+	}
 	at := func(k datasetKey, err error) (string, bool) {
 		if d, ok := s.datasets[k]; err == nil && ok {
 			return d.meta.Location, true

@@ -41,7 +41,8 @@ type job struct {
 	parent   *job
 	children []*job
 	config   *bq.JobConfiguration
-	script   *ast.Script // nil if the text does not parse
+	script   *ast.Script // nil if the text does not parse, and for a load job
+	content  []byte      // the file of a load job
 	cancel   context.CancelFunc
 	done     chan struct{}
 
@@ -64,24 +65,23 @@ type outcome struct {
 	affected      *int64 // rows changed by DML
 	bytes         int64
 	referenced    []*bq.TableReference
+	loaded        *bq.JobStatistics3 // what a load job did
 }
 
 var jobIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1000}$`)
 
 // newJob checks a configuration and registers a job for it.
 func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConfiguration) (*job, error) {
-	if config == nil || config.Query == nil {
-		return nil, notImplemented("jobs other than query and load jobs")
-	}
-	if config.Query.Query == "" {
-		return nil, invalid("Required parameter is missing: query")
-	}
 	j := &job{config: config, state: "PENDING", done: make(chan struct{}), created: s.cfg.Clock.Now().UnixMilli()}
-	script, parseErr := s.cfg.Engine.Parse(config.Query.Query)
-	if parseErr == nil {
-		j.script = script
-	} else {
-		j.failure = asAPIError(context.Background(), parseErr)
+	switch {
+	case config == nil || config.Query == nil && config.Load == nil:
+		return nil, notImplemented("jobs other than query and load jobs")
+	case config.Load != nil:
+	case config.Query.Query == "":
+		return nil, invalid("Required parameter is missing: query")
+	default:
+		script, err := s.cfg.Engine.Parse(config.Query.Query)
+		j.script, j.failure = script, asAPIError(context.Background(), err)
 	}
 	j.key = jobKey{project: project}
 	if ref != nil {
@@ -176,20 +176,7 @@ func (k jobKey) reference() *bq.JobReference {
 func (s *Server) resource(j *job) *bq.Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	config := *j.config
-	config.JobType = "QUERY"
-	query := *config.Query
-	query.UseLegacySql = new(legacy(j.config))
-	if query.Priority == "" {
-		query.Priority = "INTERACTIVE"
-	}
-	if j.outcome.destination != nil {
-		query.DestinationTable = j.outcome.destination
-		if query.WriteDisposition == "" {
-			query.WriteDisposition = "WRITE_TRUNCATE"
-		}
-	}
-	config.Query = &query
+	config := j.shownConfig()
 	out := &bq.Job{
 		Kind:          "bigquery#job",
 		Etag:          newEtag(),
@@ -197,7 +184,7 @@ func (s *Server) resource(j *job) *bq.Job {
 		SelfLink:      s.link("/projects/%s/jobs/%s?location=%s", j.key.project, j.key.id, j.key.location),
 		JobReference:  j.key.reference(),
 		UserEmail:     "emulator@localhost",
-		Configuration: &config,
+		Configuration: config,
 		Status:        &bq.JobStatus{State: j.state},
 		Statistics:    &bq.JobStatistics{CreationTime: j.created, StartTime: j.started, EndTime: j.ended, NumChildJobs: int64(len(j.children))},
 	}
@@ -213,6 +200,10 @@ func (s *Server) resource(j *job) *bq.Job {
 		out.Status.Errors = []*bq.ErrorProto{j.failure.proto()}
 	}
 	o := j.outcome
+	if j.config.Query == nil {
+		out.Statistics.Load = o.loaded
+		return out
+	}
 	out.Statistics.TotalBytesProcessed = o.bytes
 	out.Statistics.ForceSendFields = []string{"TotalBytesProcessed"}
 	stats := &bq.JobStatistics2{
@@ -229,6 +220,29 @@ func (s *Server) resource(j *job) *bq.Job {
 	}
 	out.Statistics.Query = stats
 	return out
+}
+
+// shownConfig is the configuration with what BigQuery fills in; j.mu is held.
+func (j *job) shownConfig() *bq.JobConfiguration {
+	config := *j.config
+	if config.Query == nil {
+		config.JobType = "LOAD"
+		return &config
+	}
+	config.JobType = "QUERY"
+	query := *config.Query
+	query.UseLegacySql = new(legacy(j.config))
+	if query.Priority == "" {
+		query.Priority = "INTERACTIVE"
+	}
+	if j.outcome.destination != nil {
+		query.DestinationTable = j.outcome.destination
+		if query.WriteDisposition == "" {
+			query.WriteDisposition = "WRITE_TRUNCATE"
+		}
+	}
+	config.Query = &query
+	return &config
 }
 
 // billed rounds up as BigQuery bills: whole mebibytes, at least ten.
@@ -465,6 +479,9 @@ func (s *Server) queryResults(r *request) (any, error) {
 // results answers rows start to end (-1: as many as fit a page) of a job's result.
 // The failure of the job is the failure of the request.
 func (s *Server) results(ctx context.Context, j *job, wait time.Duration, start, end int, int64Times bool) (map[string]any, error) {
+	if j.config.Query == nil {
+		return nil, invalid("Job %s:%s is not a query job.", j.key.project, j.key.id)
+	}
 	answer := map[string]any{"jobReference": j.key.reference(), "jobComplete": false}
 	if !s.wait(ctx, j, wait) {
 		return answer, nil

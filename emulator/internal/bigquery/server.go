@@ -82,6 +82,7 @@ type Server struct {
 	mux     *http.ServeMux
 	jobs    jobs
 	scratch scratch
+	uploads uploads
 
 	// mu guards datasets and everything below them. It is held across calls to the
 	// engine that make or drop a dataset or table, so that the two stay in step.
@@ -97,6 +98,7 @@ func New(cfg Config) *Server {
 		cfg:      cfg,
 		mux:      http.NewServeMux(),
 		jobs:     jobs{ctx: ctx, cancel: cancel, byKey: map[jobKey]*job{}, byRequest: map[string]*job{}},
+		uploads:  uploads{byID: map[string]*upload{}},
 		datasets: map[datasetKey]*dataset{},
 	}
 	s.routes()
@@ -175,7 +177,8 @@ func (s *Server) routes() {
 	for _, m := range s.methods() {
 		s.mux.Handle(m.route, s.handle(m.serve))
 	}
-	s.mux.Handle("POST /upload/projects/{projectId}/jobs", s.handle(s.uploadJob))
+	s.mux.HandleFunc("POST /upload/projects/{projectId}/jobs", s.upload)
+	s.mux.HandleFunc("PUT /upload/projects/{projectId}/jobs", s.upload)
 	s.mux.HandleFunc("GET /$discovery/rest", s.discovery)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		(&apiError{http.StatusNotFound, "notFound", fmt.Sprintf("The emulator has no BigQuery method %s %s.", r.Method, r.URL.Path), ""}).write(w)
