@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -40,6 +41,11 @@ type Server struct {
 
 // New returns the service with its buckets and objects.
 func New(cfg Config) (*Server, error) {
+	if cfg.Dir != "" {
+		if info, err := os.Stat(cfg.Dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("--storage-dir %q is not a folder", cfg.Dir)
+		}
+	}
 	opts := fakestorage.Options{
 		NoListener:  true,
 		Scheme:      "http",

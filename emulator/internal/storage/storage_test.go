@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,9 @@ func TestDirBecomesBuckets(t *testing.T) {
 	defer s.Close()
 	if got := fmt.Sprint(s.Inventory()); got != "[map[name:models objects:1]]" {
 		t.Errorf("inventory %s", got)
+	}
+	if _, err := New(Config{Dir: filepath.Join(dir, "none")}); err == nil || !strings.Contains(err.Error(), "--storage-dir") {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 	if _, err := New(Config{Dir: dir, Objects: []Object{{Bucket: "b", Name: "o"}}}); err == nil {
 		t.Error("Dir and Objects together were accepted")
