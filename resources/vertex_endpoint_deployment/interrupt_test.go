@@ -79,6 +79,40 @@ func TestAccInterrupted(t *testing.T) {
 	}
 }
 
+// Ctrl-C during a roll-out is an error, since Terraform would take the update for
+// complete; what was done is in the state, and the next apply goes on.
+func TestAccInterruptedUpdate(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t, "--deploy-latency", "3s")
+	cli := tw.NewCLI(t, tw.Config(twoModels("1")+endpoint(deploy("main", modelA, small))))
+	cli.Must("apply", "-auto-approve", "-no-color")
+	cli.Write(tw.Config(twoModels("2") + endpoint(deploy("main", modelA, small))))
+	apply := cli.Start("apply", "-auto-approve", "-no-color")
+	eventually(t, "the deployment", func() bool { return running(t, tw, id) > 0 })
+	since := time.Now()
+	apply.Interrupt()
+	out, exit := apply.Wait()
+	if took := time.Since(since); exit == 0 || took > 3*time.Second || !strings.Contains(out, "/operations/") {
+		t.Errorf("exit code %d after %s:\n%s", exit, took, out)
+	}
+	if strings.Contains(out, "inconsistent") {
+		t.Errorf("Terraform took the update for complete:\n%s", out)
+	}
+	if out = cli.Must("apply", "-auto-approve", "-no-color"); !strings.Contains(out, "0 destroyed") {
+		t.Errorf("the next apply did not go on:\n%s", out)
+	}
+	if out, exit := cli.Run("plan", "-detailed-exitcode", "-no-color"); exit != 0 {
+		t.Errorf("the plan is not empty (exit code %d):\n%s", exit, out)
+	}
+	if d := read(t, tw).GetDeployedModels(); len(d) != 1 || d[0].GetModelVersionId() != "2" {
+		t.Errorf("deployed: %v", d)
+	}
+	cli.Must("destroy", "-auto-approve", "-no-color")
+	if err := tw.CheckDestroy(nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // A timeout is an error that names the operation; the endpoint is in the state,
 // and after an untaint the next apply goes on.
 func TestAccTimeout(t *testing.T) {
@@ -119,14 +153,18 @@ func TestAccTimeout(t *testing.T) {
 }
 
 // operationsRunning counts what is not done, of models and endpoints.
-func operationsRunning(t *testing.T, tw *acctest.Twin) (running int) {
+func operationsRunning(t *testing.T, tw *acctest.Twin) int {
 	t.Helper()
-	for _, of := range []string{models + "a", models + "b", id} {
-		for op, err := range client(t, tw).ListOperations(t.Context(), &longrunningpb.ListOperationsRequest{Name: of}).All() {
-			if err == nil && !op.GetDone() {
-				running++
-			}
+	return running(t, tw, models+"a") + running(t, tw, models+"b") + running(t, tw, id)
+}
+
+// running counts the operations on an object that are not done.
+func running(t *testing.T, tw *acctest.Twin, of string) (n int) {
+	t.Helper()
+	for op, err := range client(t, tw).ListOperations(t.Context(), &longrunningpb.ListOperationsRequest{Name: of}).All() {
+		if err == nil && !op.GetDone() {
+			n++
 		}
 	}
-	return running
+	return n
 }

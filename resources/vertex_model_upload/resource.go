@@ -7,6 +7,7 @@
 package vertexmodelupload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -270,7 +271,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	spec := plan.toSpec(ctx, &resp.Diagnostics)
 	from := ""
 	if plan.contentChanged(ctx, &state, &resp.Diagnostics) {
-		from = state.VersionID.ValueString()
+		from = cmp.Or(state.VersionID.ValueString(), "0") // not known when the creation was interrupted
 	}
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
