@@ -1,0 +1,24 @@
+# Predictions for the rows of a query. It needs a column named after each input of
+# the model; further ones, such as id, are passed through.
+data "gcpml_bq_predict" "reviews" {
+  model = "bqml_tutorial.bert_sentiment"
+  query = "SELECT id, review AS text FROM `bqml_tutorial.reviews` ORDER BY id LIMIT 10"
+}
+
+output "scores" {
+  value = { for p in data.gcpml_bq_predict.reviews.predictions : p.id => p.scores[0] }
+}
+
+# A check reports that something is wrong with the predictions, without blocking a
+# plan, an apply or a destroy.
+check "praise_scores_high" {
+  data "gcpml_bq_predict" "praise" {
+    model = "bqml_tutorial.bert_sentiment"
+    query = "SELECT 'A wonderful film.' AS text"
+  }
+
+  assert {
+    condition     = data.gcpml_bq_predict.praise.predictions[0].scores[0] > 0.5
+    error_message = "The model no longer likes praise."
+  }
+}
