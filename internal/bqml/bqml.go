@@ -61,7 +61,11 @@ func (s *Service) queries(ctx context.Context, project string) (*query.Client, e
 	if err != nil {
 		return nil, err
 	}
-	return query.New(bq, project), nil
+	raw, err := s.clients.BigQueryHTTP(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return query.New(bq, raw, project), nil
 }
 
 // SameName reports whether two regional names mean the same object. A project

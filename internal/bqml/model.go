@@ -357,8 +357,7 @@ func (s *Service) propagation(ctx context.Context, connection gcp.Name, project 
 	}
 	p.Account = c.GetCloudResource().GetServiceAccountId()
 	p.HasBinding = func(ctx context.Context) (bool, error) {
-		roles, err := s.clients.MemberRoles(ctx, project, "serviceAccount:"+p.Account)
-		return len(roles) > 0, err
+		return s.clients.HasBinding(ctx, project, "serviceAccount:"+p.Account)
 	}
 	p.Progress = func(waited time.Duration, refusal error) {
 		o.Progress.tell("waiting for the grant of %s to take effect (%s so far): %s", p.Account, waited.Round(time.Second), gcp.Message(refusal))

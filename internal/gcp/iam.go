@@ -63,6 +63,13 @@ func (c *Clients) MemberRoles(ctx context.Context, project, member string) ([]st
 	return slices.Compact(roles), nil
 }
 
+// HasBinding reports whether a project's policy names a member in any binding,
+// conditional or not.
+func (c *Clients) HasBinding(ctx context.Context, project, member string) (bool, error) {
+	policy, err := c.policy(ctx, project)
+	return slices.ContainsFunc(policy.GetBindings(), func(b *iampb.Binding) bool { return holds(b, member) }), err
+}
+
 func (c *Clients) policy(ctx context.Context, project string) (*iampb.Policy, error) {
 	projects, err := c.Projects(ctx)
 	if err != nil {

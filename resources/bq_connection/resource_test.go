@@ -79,6 +79,17 @@ func TestAccConnection(t *testing.T) {
 			{ResourceName: address, ImportState: true, ImportStateVerify: true},
 			{ResourceName: address, ImportState: true, ImportStateId: "US/acc", ImportStateVerify: true},
 			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/US/acc", ImportStateVerify: true},
+			{ // A project number is the project.
+				ResourceName: address, ImportState: true, ImportStateVerify: true,
+				ImportStateIdFunc: func(s *terraform.State) (string, error) {
+					account := s.RootModule().Resources[address].Primary.Attributes["service_account_id"]
+					number := regexp.MustCompile(`^bqcx-([0-9]+)-`).FindStringSubmatch(account)
+					if number == nil {
+						return "", fmt.Errorf("no project number in %s", account)
+					}
+					return "projects/" + number[1] + "/locations/US/connections/acc", nil
+				},
+			},
 			{ // The same location in another case is no change.
 				Config:   twin.Config(strings.ReplaceAll(minimal, `"US"`, `"us"`)),
 				PlanOnly: true,

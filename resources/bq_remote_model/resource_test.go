@@ -255,6 +255,46 @@ func TestAccRemoteModelWaitsForTheGrant(t *testing.T) {
 	}
 }
 
+// A rollout on the endpoint leaves the remote model alone.
+func TestAccRemoteModelDuringARollout(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	const endpoint = "gcpml_vertex_endpoint_deployment.e"
+	hcl := func(release string) string {
+		return twin.Config(fmt.Sprintf(`
+resource "gcpml_vertex_model_upload" "u" {
+  display_name = "rollout"
+  artifact_uri = "gs://bucket/model/"
+  container_spec = {
+    image_uri = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+    env       = [{ name = "RELEASE", value = %q }]
+  }
+}
+
+resource "gcpml_vertex_endpoint_deployment" "e" {
+  display_name = "rollout"
+  deployments = {
+    main = {
+      model               = gcpml_vertex_model_upload.u.versioned_name
+      dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = 1 }
+    }
+  }
+}
+`, release) + render(map[string]string{"endpoint": endpoint + ".id"}))
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             destroyed(twin, t),
+		Steps: []resource.TestStep{
+			{Config: hcl("1")},
+			{Config: hcl("2"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(endpoint, plancheck.ResourceActionUpdate),
+				plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop),
+			}}},
+		},
+	})
+}
+
 // Without patience, or without any grant to wait for, the first refusal is final.
 func TestAccRemoteModelRefused(t *testing.T) {
 	t.Parallel()
