@@ -8,7 +8,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 
@@ -18,31 +18,21 @@ import (
 // version is set by the release build.
 var version string
 
-// Exit codes. Anything that is wrong before a statement was sent is usage.
-const (
-	exitFailed     = 1   // a statement failed, or BigQuery could not be used
-	exitUsage      = 2   // flags, environment, files or the text of a script
-	exitTimeout    = 8   // --timeout is over
-	exitInterrupt  = 130 // Ctrl-C, as a shell reports it
-	exitTerminated = 143
-)
-
-// exitError is an error with the exit code that it calls for.
-type exitError struct {
-	code int
-	err  error
+// app is what every command needs: where it reads, prints and looks settings up.
+type app struct {
+	ui        *ui
+	stdin     io.Reader
+	lookupEnv func(string) (string, bool)
+	profile   profile // of the configuration file
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
 func main() {
-	u := newUI(os.Stdout, os.Stderr)
-	err := newRootCommand(u, run).ExecuteContext(context.Background())
+	a := &app{ui: newUI(os.Stdout, os.Stderr), stdin: os.Stdin, lookupEnv: os.LookupEnv}
+	err := newRootCommand(a).ExecuteContext(context.Background())
 	if err == nil {
 		return
 	}
-	u.error(err)
+	a.ui.error(err)
 	code := exitUsage // an error of the flag parser carries no code
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
@@ -50,8 +40,8 @@ func main() {
 	os.Exit(code)
 }
 
-// newRootCommand builds the command line. runF does the work of "gcpml run".
-func newRootCommand(u *ui, runF func(context.Context, *runOptions, *ui) error) *cobra.Command {
+// newRootCommand builds the command line.
+func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gcpml",
 		Short:         "Run SQL on BigQuery, the companion of terraform-provider-gcpml",
@@ -62,11 +52,20 @@ func newRootCommand(u *ui, runF func(context.Context, *runOptions, *ui) error) *
 		// Only a command that can be run complains about an unknown subcommand.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetOut(u.out)
-	root.SetErr(u.err)
+	root.SetIn(a.stdin)
+	root.SetOut(a.ui.out)
+	root.SetErr(a.ui.err)
 	root.SetVersionTemplate("gcpml {{.Version}}\n")
-	root.AddCommand(newRunCommand(u, runF))
+	a.addProfileFlags(root)
+	for _, build := range commands {
+		root.AddCommand(build(a))
+	}
 	return root
+}
+
+// commands are the subcommands besides help and completion, each in its own file.
+var commands = []func(*app) *cobra.Command{
+	newRunCommand,
 }
 
 func versionText() string {
@@ -77,8 +76,4 @@ func versionText() string {
 		return info.Main.Version
 	}
 	return "dev"
-}
-
-func usagef(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }

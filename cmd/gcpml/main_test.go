@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 )
@@ -181,19 +182,19 @@ func TestTimeout(t *testing.T) {
 
 // The command line becomes options, without anything being run.
 func TestFlags(t *testing.T) {
-	var got *runOptions
-	u := newUI(io.Discard, io.Discard)
-	root := newRootCommand(u, func(_ context.Context, o *runOptions, _ *ui) error { got = o; return nil })
-	root.SetArgs(strings.Fields("run a.sql - --format csv --project p --location EU --label a=b --label c= --maximum-bytes-billed 5 --run-id r --max-rows 0 --timeout 3s --default-dataset d --emulator-host h:1"))
-	if err := root.Execute(); err != nil {
+	o := &runOptions{}
+	cmd := &cobra.Command{Use: "run", RunE: func(_ *cobra.Command, args []string) error { o.files = args; return nil }}
+	addGroups(cmd, o.sourceOptions.group(), o.guardOptions.group(), o.jobOptions.group(), o.outputOptions.group(), o.connectionOptions.group())
+	cmd.SetArgs(strings.Fields("a.sql - --format csv --project p --location EU --label a=b --label c= --maximum-bytes-billed 5 --max-rows 0 --timeout 3s --default-dataset d --emulator-host h:1 --priority batch"))
+	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(got.files, " ") != "a.sql -" || got.format != "csv" || got.config.Project != "p" || got.config.EmulatorHost != "h:1" ||
-		got.runID != "r" || got.maxRows != 0 || got.timeout != 3*time.Second {
-		t.Errorf("got %+v", got)
+	if strings.Join(o.files, " ") != "a.sql -" || o.format != "csv" || o.config.Project != "p" || o.config.EmulatorHost != "h:1" ||
+		o.maxRows != 0 || o.timeout != 3*time.Second || o.maximumBytesBilled != 5 {
+		t.Errorf("got %+v", o)
 	}
-	r, err := got.request()
-	if err != nil || r.Location != "EU" || r.Labels["a"] != "b" || r.Labels["c"] != "" || len(r.Labels) != 2 || r.MaximumBytesBilled != 5 || r.DefaultDataset != "d" {
+	r, err := o.request()
+	if err != nil || r.Location != "EU" || r.Labels["a"] != "b" || r.Labels["c"] != "" || len(r.Labels) != 2 || r.DefaultDataset != "d" || r.Priority != "BATCH" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }

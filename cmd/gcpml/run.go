@@ -5,32 +5,77 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 
-	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 	"github.com/gcpml/terraform-provider-gcpml/internal/render"
 	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
 )
 
+// runOptions is all that "gcpml run" was asked for.
+type runOptions struct {
+	sourceOptions
+	connectionOptions
+	jobOptions
+	guardOptions
+	outputOptions
+	runID string
+}
+
+const runHelp = `Run SQL on BigQuery: files in the given order, -e texts, or standard input (-).
+
+Each statement is one BigQuery job, and the run stops at the first that fails. A
+file that declares variables, uses control flow, transactions or temporary objects
+is sent as one job, which BigQuery executes as a script; its result is the one of
+its last statement.
+
+Results go to standard output, everything else to standard error. As a table every
+result set is shown, up to --max-rows rows of each. csv and json write one valid
+document, the last result set, whole; json writes [] if no statement has one.
+
+json writes values as TO_JSON_STRING does: INT64 beyond 2^53 and NUMERIC with
+digits after the point as strings; NaN, Infinity and -Infinity as strings; BYTES in
+base64; TIMESTAMP in RFC 3339; STRUCT and ARRAY nested. csv leaves NULL empty, quotes
+the empty string and writes nested values as JSON.
+
+` + exitHelp
+
+const runExample = `  gcpml run setup.sql
+  gcpml run -e 'SELECT 1 AS x' --format json
+  generate-sql | gcpml run - --project my-project --location EU`
+
+func newRunCommand(a *app) *cobra.Command {
+	o := &runOptions{}
+	cmd := &cobra.Command{
+		Use:     "run {FILE… | -e SQL… | -}",
+		Short:   "Run SQL statements and print their results",
+		Long:    runHelp,
+		Example: runExample,
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.files = args
+			return o.run(cmd.Context(), a)
+		},
+	}
+	addGroups(cmd, o.sourceOptions.group(), optionGroup{"Run options", "gcpml run load.sql --run-id load-2026-01-31", func(f *pflag.FlagSet) {
+		f.StringVar(&o.runID, "run-id", "", "`ID` of this run: a second run with the same id and text attaches to the jobs of the first instead of executing again")
+	}}, o.guardOptions.group(), o.jobOptions.group(), o.outputOptions.group(), o.connectionOptions.group())
+	return cmd
+}
+
 // run is "gcpml run". Everything that can be checked without the network is checked
 // first, of every source, so that a typo in the last file costs nothing.
-func run(ctx context.Context, o *runOptions, u *ui) error {
-	renderer, err := render.New(o.format, render.Options{MaxRows: o.maxRows})
+func (o *runOptions) run(ctx context.Context, a *app) error {
+	renderer, err := o.renderer()
 	if err != nil {
-		return usagef("--format: %w", err)
-	}
-	if o.timeout <= 0 {
-		return usagef("--timeout must be more than 0")
+		return err
 	}
 	if o.runID == "" {
 		o.runID = query.NewRunID()
@@ -41,7 +86,10 @@ func run(ctx context.Context, o *runOptions, u *ui) error {
 	if err != nil {
 		return err
 	}
-	sources, err := o.sources()
+	if base.MaximumBytesBilled = o.maximumBytesBilled; base.MaximumBytesBilled < 0 {
+		return usagef("--maximum-bytes-billed cannot be negative")
+	}
+	sources, err := o.sources(a.stdin)
 	if err != nil {
 		return err
 	}
@@ -53,32 +101,32 @@ func run(ctx context.Context, o *runOptions, u *ui) error {
 		}
 		statements = append(statements, more...)
 	}
-	clients, err := o.connect(ctx, u)
+	clients, err := o.connect(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer clients.Close()
 
-	ctx, stop := interruptible(ctx, u)
+	ctx, stop := interruptible(ctx, a.ui)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := o.deadline(ctx)
 	defer cancel()
 	if err := reach(ctx, clients.Config()); err != nil {
-		return exitCode(ctx, err)
+		return withExitCode(ctx, err)
 	}
 	service, err := clients.BigQuery(ctx)
 	if err != nil {
 		return configError(err)
 	}
-	results := results{renderer: renderer, one: render.ForMachines(o.format), ui: u}
-	base.OnProgress = u.progress
+	results := results{renderer: renderer, one: render.ForMachines(o.format), ui: a.ui}
+	base.OnProgress = a.ui.progress
 	err = sqlscript.Run(ctx, query.New(service, clients.Project()), statements, sqlscript.Options{
 		RunID: o.runID, Base: base, OnDone: results.add,
 	})
 	if err == nil {
 		err = results.finish(ctx)
 	}
-	return exitCode(ctx, err)
+	return withExitCode(ctx, err)
 }
 
 // results decides which result sets are written, and when.
@@ -169,11 +217,6 @@ func countFailed(schema query.Schema, rows iter.Seq2[query.Row, error], failed *
 	}
 }
 
-// interruption is a signal that ended the run.
-type interruption struct{ os.Signal }
-
-func (i interruption) Error() string { return "interrupted" }
-
 // interruptible ends the returned context at the first Ctrl-C or SIGTERM; the
 // second one ends the process as if nothing handled it.
 func interruptible(ctx context.Context, u *ui) (context.Context, func()) {
@@ -193,58 +236,4 @@ func interruptible(ctx context.Context, u *ui) (context.Context, func()) {
 		signal.Stop(signals)
 		cancel(nil)
 	}
-}
-
-// exitCode gives an error of the run the code it calls for.
-func exitCode(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	var signalled interruption
-	switch cause := context.Cause(ctx); {
-	case errors.As(cause, &signalled) && signalled.Signal == os.Interrupt:
-		return &exitError{exitInterrupt, err}
-	case errors.As(cause, &signalled):
-		return &exitError{exitTerminated, err}
-	case errors.Is(cause, context.DeadlineExceeded):
-		return &exitError{exitTimeout, err}
-	}
-	return &exitError{exitFailed, err}
-}
-
-// reach makes a connection to the API, or to the proxy on the way there, and drops
-// it. The retries further down are patient, as they should be with a service that
-// is known to be there; an address where nothing listens has to fail at once.
-func reach(ctx context.Context, c gcp.Config) error {
-	target, setting := "https://bigquery.googleapis.com/", ""
-	switch {
-	case c.EmulatorHost != "":
-		target, setting = "http://"+c.EmulatorHost+"/", "is the emulator running (gcpml-emulator start), and does --emulator-host or GCPML_EMULATOR_HOST name its address?"
-	case c.BigQueryEndpoint != "":
-		target, setting = c.BigQueryEndpoint, "check --big-query-custom-endpoint or GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return err
-	}
-	server := request.URL
-	if proxy, err := http.ProxyFromEnvironment(request); err != nil {
-		return usagef("HTTPS_PROXY: %w", err)
-	} else if proxy != nil {
-		server, setting = proxy, "it is the proxy that HTTPS_PROXY or HTTP_PROXY names"
-	}
-	port := server.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[server.Scheme]
-	}
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(server.Hostname(), port))
-	if err != nil {
-		err = fmt.Errorf("cannot reach %s: %w", server.Host, err)
-		if setting != "" {
-			err = fmt.Errorf("%w; %s", err, setting)
-		}
-		return err
-	}
-	return connection.Close()
 }

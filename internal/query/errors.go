@@ -50,6 +50,10 @@ func (e *JobError) Error() string {
 // Unwrap returns the API error if jobs.insert itself was refused.
 func (e *JobError) Unwrap() error { return e.cause }
 
+// Refused reports whether BigQuery refused to make a job of the statement at all, so
+// that no part of it was executed.
+func (e *JobError) Refused() bool { return e.cause != nil }
+
 // InterruptedError tells that the context ended while the job may have been
 // running. It unwraps to the cause of the context's end.
 type InterruptedError struct {

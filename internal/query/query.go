@@ -81,6 +81,11 @@ type Request struct {
 	// JobTimeout makes BigQuery end the job after that time; 0 is BigQuery's own
 	// limit.
 	JobTimeout time.Duration
+	// Reservation is the one to run in, "projects/P/locations/L/reservations/R", or
+	// "none" for on-demand; empty is the one that is assigned.
+	Reservation string
+	// NoCache makes BigQuery execute a query even if it has the result of an equal one.
+	NoCache bool
 	// DryRun only checks the statement: the returned job has Statistics and Schema
 	// but no rows, and nothing was executed.
 	DryRun bool
@@ -156,6 +161,9 @@ func (r Request) job(ref Reference) (*bigquery.Job, error) {
 		MaximumBytesBilled: r.MaximumBytesBilled,
 		Priority:           strings.ToUpper(r.Priority),
 	}
+	if r.NoCache {
+		q.UseQueryCache = new(false)
+	}
 	if len(r.Parameters) > 0 {
 		q.ParameterMode = "POSITIONAL"
 		if r.Parameters[0].Name != "" {
@@ -178,6 +186,7 @@ func (r Request) job(ref Reference) (*bigquery.Job, error) {
 			DryRun:       r.DryRun,
 			Labels:       r.Labels,
 			JobTimeoutMs: r.JobTimeout.Milliseconds(),
+			Reservation:  r.Reservation,
 			Query:        q,
 		},
 	}, nil
