@@ -102,6 +102,21 @@ func TestPredictTypes(t *testing.T) {
 	}
 }
 
+// Columns that the model does not need come through unchanged, whatever their type.
+func TestPredictPassesColumnsThrough(t *testing.T) {
+	b := start(t)
+	b.tutorial()
+	const input = "SELECT n, 'abc' AS text, [1, 2] AS a, STRUCT(n AS x, ['y'] AS y) AS s, [STRUCT('z' AS z)] AS l, TIMESTAMP '2024-01-02 03:04:05.678+00' AS ts, " +
+		"DATE '2024-01-02' AS d, DATETIME '2024-01-02 03:04:05' AS dt, TIME '03:04:05' AS tm, b'xy' AS y, NUMERIC '1.5' AS m, " +
+		"CAST(NULL AS INT64) AS nn, CAST(NULL AS ARRAY<STRING>) AS na, CAST(NULL AS STRUCT<q INT64>) AS ns FROM UNNEST([1, 2, 3]) AS n"
+	const columns = "n, text, a, s.x, s.y AS sy, (SELECT z FROM UNNEST(l)), ts, d, dt, tm, y, m, nn, ARRAY_LENGTH(na), ns.q"
+	want := b.rows("SELECT " + columns + " FROM (" + input + ") ORDER BY n")
+	b.want("SELECT "+columns+" FROM ML.PREDICT(MODEL d.m, ("+input+")) ORDER BY n", want)
+	if len(want) != 3 || want[0][3] != "1" {
+		t.Errorf("the input itself: %v", want)
+	}
+}
+
 func TestPredictRowErrors(t *testing.T) {
 	b := start(t)
 	b.tutorial()
