@@ -114,13 +114,17 @@ func (o *runOptions) run(ctx context.Context, a *app) error {
 	if err := reach(ctx, clients.Config()); err != nil {
 		return withExitCode(ctx, err)
 	}
-	service, err := clients.BigQuery(ctx)
+	var told func(string, ...any)
+	if o.verbose {
+		told = a.ui.note
+	}
+	client, err := queryClient(ctx, clients, told)
 	if err != nil {
 		return configError(err)
 	}
 	results := results{renderer: renderer, one: render.ForMachines(o.format), ui: a.ui}
 	base.OnProgress = a.ui.progress
-	err = sqlscript.Run(ctx, query.New(service, clients.Project()), statements, sqlscript.Options{
+	err = sqlscript.Run(ctx, client, statements, sqlscript.Options{
 		RunID: o.runID, Base: base, OnDone: results.add,
 	})
 	if err == nil {

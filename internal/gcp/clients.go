@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
 	"google.golang.org/api/bigquery/v2"
 	"google.golang.org/api/option"
+	gtransport "google.golang.org/api/transport/grpc"
 	htransport "google.golang.org/api/transport/http"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -219,26 +221,51 @@ func (c *Clients) Projects(ctx context.Context) (*resourcemanager.ProjectsClient
 // BigQuery returns the raw BigQuery v2 client: the high-level one hides the
 // fields of remote models and retries on its own.
 func (c *Clients) BigQuery(ctx context.Context) (*bigquery.Service, error) {
+	transport, err := c.BigQueryHTTP(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return once(c, "BigQuery", func() (*bigquery.Service, func() error, error) {
-		ctx := detached(ctx)
-		base := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
-		transport := http.RoundTripper(observedTransport{base, c.config.OnCall})
+		options := []option.ClientOption{option.WithHTTPClient(transport), option.WithUserAgent(c.config.UserAgent)}
 		endpoint := c.config.BigQueryEndpoint
 		if c.Emulated() {
 			endpoint = "http://" + c.config.EmulatorHost + "/bigquery/v2/"
 		}
-		if !c.plaintext() {
-			var err error
-			if transport, err = htransport.NewTransport(ctx, transport, option.WithAuthCredentials(c.creds), option.WithUserAgent(c.config.UserAgent)); err != nil {
-				return nil, nil, err
-			}
-		}
-		options := []option.ClientOption{option.WithHTTPClient(&http.Client{Transport: transport}), option.WithUserAgent(c.config.UserAgent)}
 		if endpoint != "" {
 			options = append(options, option.WithEndpoint(endpoint))
 		}
-		s, err := bigquery.NewService(ctx, options...)
-		return s, func() error { base.CloseIdleConnections(); return nil }, err
+		s, err := bigquery.NewService(detached(ctx), options...)
+		return s, func() error { return nil }, err
+	})
+}
+
+// BigQueryHTTP returns the HTTP client that the client of [Clients.BigQuery] uses,
+// for answers that are too large to be decoded by it.
+func (c *Clients) BigQueryHTTP(ctx context.Context) (*http.Client, error) {
+	return once(c, "BigQuery over HTTP", func() (*http.Client, func() error, error) {
+		base := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
+		transport := http.RoundTripper(observedTransport{base, c.config.OnCall})
+		if !c.plaintext() {
+			var err error
+			if transport, err = htransport.NewTransport(detached(ctx), transport, option.WithAuthCredentials(c.creds), option.WithUserAgent(c.config.UserAgent)); err != nil {
+				return nil, nil, err
+			}
+		}
+		return &http.Client{Transport: transport}, func() error { base.CloseIdleConnections(); return nil }, nil
+	})
+}
+
+// BigQueryStorage returns a connection to the BigQuery Storage API, for the generated
+// stub: what the generated client adds to it are retries, which are ours to decide.
+func (c *Clients) BigQueryStorage(ctx context.Context) (*grpc.ClientConn, error) {
+	return once(c, "BigQuery Storage", func() (*grpc.ClientConn, func() error, error) {
+		// Messages hold up to 10 MB of rows, more than gRPC accepts by itself.
+		unlimited := option.WithGRPCDialOption(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)))
+		connection, err := gtransport.Dial(detached(ctx), append(c.grpcOptions("bigquerystorage.googleapis.com:443"), unlimited)...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return connection, connection.Close, nil
 	})
 }
 

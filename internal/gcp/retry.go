@@ -76,6 +76,8 @@ var retries = map[string]policy{
 	"bigquery.datasets.get":         read,
 	"bigquery.tables.get":           read,
 
+	"bigquerystorage.readRows": read, // from where the last message ended
+
 	"bigqueryconnection.connections.get":    read,
 	"bigqueryconnection.connections.create": recoverable, // connection_id is ours
 	"bigqueryconnection.connections.update": idempotent,

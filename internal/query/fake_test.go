@@ -48,7 +48,7 @@ func newFake(t *testing.T) (*fake, *Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(service, "p")
+	c := New(service, server.Client(), "p")
 	c.timing = timing{pollFirst: time.Millisecond, pollMax: 2 * time.Millisecond, again: time.Millisecond, cancel: time.Second}
 	return f, c
 }

@@ -46,7 +46,8 @@ type Job struct {
 	// Schema is known here for a dry run only; otherwise [Job.Rows] brings it.
 	Schema Schema
 
-	client *Client
+	client      *Client
+	destination *bigquery.TableReference // the table of its rows; nil for a script
 }
 
 // Statistics is what BigQuery tells about a job that ended.
@@ -150,6 +151,9 @@ func (r *run) attempt(ctx context.Context, n int) (*Job, error) {
 		return nil, err
 	}
 	job := &Job{Reference: ref, Attempt: n, Statistics: statistics(remote), client: r.client}
+	if c := remote.Configuration; c != nil && c.Query != nil {
+		job.destination = c.Query.DestinationTable
+	}
 	if s := remote.Statistics; r.request.DryRun && s != nil && s.Query != nil {
 		if job.Schema, err = schemaOf(s.Query.Schema); err != nil {
 			return nil, err

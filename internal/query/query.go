@@ -10,7 +10,7 @@
 // reply is answered by looking the job up instead of by a second job. Values are
 // exact: where a Go type would lose something the text of the wire is kept.
 //
-//	client := query.New(service, "my-project")
+//	client := query.New(service, httpClient, "my-project")
 //	job, err := client.Run(ctx, query.Request{SQL: "SELECT 1 AS x"})
 //	rows, err := job.Rows(ctx)
 //	for row, err := range rows.All(ctx) { … }
@@ -20,12 +20,15 @@
 package query
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -36,9 +39,30 @@ import (
 // Client runs jobs through one BigQuery service. It is safe for concurrent use.
 type Client struct {
 	service *bigquery.Service
+	http    *http.Client
 	project string
 	timing  timing
+
+	tables  TableReader // nil unless ReadTables was called
+	refused func(error)
 }
+
+// TableReader reads the rows of a table, as the Storage Read API does: faster than
+// page by page.
+type TableReader interface {
+	// Open returns all rows of the table, in their order, as [Row] documents them.
+	// An error means that this table cannot be read in this way, for want of a
+	// permission for example; then nothing was read and the pages are.
+	Open(ctx context.Context, table Table, schema Schema) (iter.Seq2[Row, error], error)
+}
+
+// Table names a table.
+type Table struct{ Project, Dataset, ID string }
+
+// ReadTables makes the client read results of more than one page through r. If r
+// refuses one, refused is told why, unless it is nil, and the pages are read. It is
+// to be called before the client is used.
+func (c *Client) ReadTables(r TableReader, refused func(error)) { c.tables, c.refused = r, refused }
 
 // timing holds the pauses, which tests shorten.
 type timing struct {
@@ -48,8 +72,10 @@ type timing struct {
 }
 
 // New returns a client that runs jobs in project unless a request names another.
-func New(service *bigquery.Service, project string) *Client {
-	return &Client{service: service, project: project, timing: timing{
+// raw is the HTTP client that service uses: rows are read without the service,
+// which would decode them far more slowly.
+func New(service *bigquery.Service, raw *http.Client, project string) *Client {
+	return &Client{service: service, http: raw, project: project, timing: timing{
 		pollFirst: 100 * time.Millisecond, pollMax: 5 * time.Second, again: time.Second, cancel: 5 * time.Second,
 	}}
 }

@@ -4,19 +4,19 @@
 package query
 
 import (
+	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"math"
-	"math/big"
-	"regexp"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	bigquery "google.golang.org/api/bigquery/v2"
+	"google.golang.org/api/googleapi"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -66,13 +66,19 @@ func (f Field) SQLType() string {
 //	FLOAT64              float64, with NaN and the infinities
 //	BYTES                []byte
 //	TIMESTAMP            string, RFC 3339 in UTC: "2024-05-06T07:08:09.123456Z"
+//	DATETIME, TIME       string, "2024-05-06T07:08:09.123456", "07:08:09.123456"
+//	INTERVAL             string, "Y-M D H:M:S.F"
 //	STRUCT               Row, one value per field
 //	ARRAY                []any of the above
-//	RANGE                string "[start, end)", open ends UNBOUNDED, timestamps as above
+//	RANGE                string "[start, end)", open ends UNBOUNDED, bounds as above
 //	all others           string, the text that BigQuery sends, so that no digit is lost
+//
+// A fraction of a second has as many digits as it needs, and none if it is 0.
 type Row []any
 
-// Rows is the result set of a job. It is read page by page.
+// Rows is the result set of a job. It is read while it is used: a few pages, or
+// messages of the Storage Read API, are in memory at any time, however many rows
+// there are.
 type Rows struct {
 	Schema Schema
 	// Total is the number of rows of the whole result set.
@@ -80,7 +86,8 @@ type Rows struct {
 
 	client *Client
 	job    Reference
-	first  *bigquery.GetQueryResultsResponse
+	table  *bigquery.TableReference // that holds the rows; nil if not known
+	first  *page
 }
 
 // PageSize is the most rows asked for at once; BigQuery sends fewer if they are big.
@@ -91,48 +98,38 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 	if j.client == nil {
 		return nil, errors.New("the job has no rows: it did not come from Run")
 	}
-	first, err := j.client.page(ctx, j.Reference, "")
+	first, err := j.client.page(ctx, j.Reference, "", nil)
 	if err != nil {
 		return nil, err
 	}
-	schema, err := schemaOf(first.Schema)
+	schema, err := schemaOf(first.schema)
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", j.Reference, err)
 	}
-	return &Rows{Schema: schema, Total: first.TotalRows, client: j.client, job: j.Reference, first: first}, nil
+	return &Rows{Schema: schema, Total: first.total, client: j.client, job: j.Reference, table: j.destination, first: first}, nil
 }
 
-// All streams the rows, asking for a page when the one before it is used up. After
-// an error it stops. A result set that ends before its announced number of rows is
-// an error too. All can be called more than once; each call starts at the top.
+// All streams the rows. A result set of one page came with [Job.Rows]; a larger one
+// is read through the client's [TableReader] if there is one that can, else page by
+// page, the next one on its way while this one is used. After an error it stops. A
+// result set that ends before its announced number of rows is an error too. All can
+// be called more than once; each call starts at the top.
 func (r *Rows) All(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
+		rows := r.paged
+		if table := r.open(ctx); table != nil {
+			rows = func(context.Context) iter.Seq2[Row, error] { return table }
+		}
 		var read uint64
-		for page := r.first; ; {
-			for _, wire := range page.Rows {
-				row, err := decodeRow(r.Schema, wire)
-				if err != nil {
-					yield(nil, fmt.Errorf("job %s, row %d: %w", r.job, read+1, err))
-					return
-				}
-				if !yield(row, nil) {
-					return
-				}
-				read++
-			}
-			if page.PageToken == "" {
-				break
-			}
-			next, err := r.client.page(ctx, r.job, page.PageToken)
+		for row, err := range rows(ctx) {
 			if err != nil {
-				yield(nil, err)
+				yield(nil, fmt.Errorf("job %s: %w", r.job, err))
 				return
 			}
-			if next.PageToken == page.PageToken {
-				yield(nil, fmt.Errorf("job %s: BigQuery sent the same page of rows twice", r.job))
+			if !yield(row, nil) {
 				return
 			}
-			page = next
+			read++
 		}
 		if read < r.Total {
 			yield(nil, fmt.Errorf("job %s: BigQuery announced %d rows and sent %d", r.job, r.Total, read))
@@ -140,32 +137,154 @@ func (r *Rows) All(ctx context.Context) iter.Seq2[Row, error] {
 	}
 }
 
-// page reads one page; the first if token is empty.
-func (c *Client) page(ctx context.Context, job Reference, token string) (page *bigquery.GetQueryResultsResponse, err error) {
+// open returns the rows as the table reader brings them, or nil if there is nothing
+// to gain from it or it cannot read them.
+func (r *Rows) open(ctx context.Context) iter.Seq2[Row, error] {
+	if r.client.tables == nil || r.table == nil || r.first.token == "" {
+		return nil
+	}
+	rows, err := r.client.tables.Open(ctx, Table{r.table.ProjectId, r.table.DatasetId, r.table.TableId}, r.Schema)
+	if err != nil {
+		if r.client.refused != nil {
+			r.client.refused(err)
+		}
+		return nil
+	}
+	return rows
+}
+
+// paged reads the rows by jobs.getQueryResults.
+func (r *Rows) paged(ctx context.Context) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		columns := columnsOf(r.Schema)
+		var read uint64
+		var spare []byte // the body of the page before, to be used again
+		for page := r.first; ; {
+			var next <-chan fetched
+			rows := rowDecoder{columns: columns, in: scanner{data: page.rows}}
+			for rows.more() {
+				row, err := rows.row()
+				if err != nil {
+					yield(nil, fmt.Errorf("row %d: %w", read+1, err))
+					return
+				}
+				if !yield(row, nil) {
+					return
+				}
+				read++
+				if next == nil {
+					next = r.fetch(ctx, page.token, spare)
+				}
+			}
+			if page.token == "" {
+				return
+			}
+			if next == nil { // the page had no rows
+				next = r.fetch(ctx, page.token, spare)
+			}
+			got := <-next
+			if got.err != nil {
+				yield(nil, got.err)
+				return
+			}
+			if got.page.token == page.token {
+				yield(nil, errors.New("BigQuery sent the same page of rows twice"))
+				return
+			}
+			if spare = nil; page != r.first {
+				spare = page.body
+			}
+			page = got.page
+		}
+	}
+}
+
+type fetched struct {
+	page *page
+	err  error
+}
+
+// fetch asks for the page in the background.
+func (r *Rows) fetch(ctx context.Context, token string, spare []byte) <-chan fetched {
+	done := make(chan fetched, 1) // never blocks, even if nobody takes it
+	if token != "" {
+		go func() {
+			page, err := r.client.page(ctx, r.job, token, spare)
+			done <- fetched{page, err}
+		}()
+	}
+	return done
+}
+
+// page is an answer of jobs.getQueryResults whose rows are still JSON.
+type page struct {
+	complete bool
+	schema   *bigquery.TableSchema
+	total    uint64
+	token    string // of the next page
+	rows     []byte // a JSON array, part of body; empty if there is none
+	body     []byte
+}
+
+// page reads one page into buffer, which grows as needed; the first if token is
+// empty. The generated client would build a tree of all cells first, which takes
+// most of the time of a large result and many times the memory of its text.
+func (c *Client) page(ctx context.Context, job Reference, token string, buffer []byte) (*page, error) {
+	query := url.Values{
+		"alt": {"json"}, "prettyPrint": {"false"}, "formatOptions.useInt64Timestamp": {"true"}, "maxResults": {strconv.Itoa(PageSize)},
+	}
+	if job.Location != "" {
+		query.Set("location", job.Location)
+	}
+	if token != "" {
+		query.Set("pageToken", token)
+	}
+	address := c.service.BasePath + "projects/" + url.PathEscape(job.Project) + "/queries/" + url.PathEscape(job.ID) + "?" + query.Encode()
 	for pause := c.timing.pollFirst; ; pause = min(pause*2, c.timing.pollMax) {
-		err = gcp.Retry(ctx, "bigquery.jobs.getQueryResults", func(ctx context.Context) error {
-			call := c.service.Jobs.GetQueryResults(job.Project, job.ID).Context(ctx).
-				FormatOptionsUseInt64Timestamp(true).MaxResults(PageSize)
-			if job.Location != "" {
-				call.Location(job.Location)
+		var p *page
+		err := gcp.Retry(ctx, "bigquery.jobs.getQueryResults", func(ctx context.Context) (err error) {
+			if buffer, err = c.get(ctx, address, buffer[:0]); err == nil {
+				p, err = parsePage(buffer)
 			}
-			if token != "" {
-				call.PageToken(token)
-			}
-			page, err = call.Do()
 			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the rows: %w", &callError{job, err})
 		}
-		if page.JobComplete {
-			return page, nil
+		if p.complete {
+			return p, nil
 		}
 		// jobs.get said DONE, and this replica does not know it yet.
 		if err := gcp.Sleep(ctx, pause); err != nil {
 			return nil, fmt.Errorf("cannot read the rows: %w", &callError{job, err})
 		}
 	}
+}
+
+// get appends the body of an answer to buffer. It returns the errors of the
+// generated client, and the buffer whatever happens.
+func (c *Client) get(ctx context.Context, address string, buffer []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return buffer, err
+	}
+	request.Header.Set("User-Agent", strings.TrimSpace(googleapi.UserAgent+" "+c.service.UserAgent))
+	response, err := c.http.Do(request)
+	if err != nil {
+		return buffer, err
+	}
+	defer response.Body.Close()
+	if err := googleapi.CheckResponse(response); err != nil {
+		return buffer, err
+	}
+	body := bytes.NewBuffer(buffer)
+	if response.ContentLength > 0 && response.ContentLength < 1<<30 {
+		body.Grow(int(response.ContentLength) + bytes.MinRead) // so that ReadFrom finds room for the end
+	}
+	_, err = io.Copy(body, response.Body)
+	return body.Bytes(), err
 }
 
 // The names that the REST API uses besides those of GoogleSQL.
@@ -200,159 +319,4 @@ func fieldsOf(wire []*bigquery.TableFieldSchema) ([]Field, error) {
 		fields[i] = f
 	}
 	return fields, nil
-}
-
-func decodeRow(schema Schema, wire *bigquery.TableRow) (Row, error) {
-	if wire == nil || len(wire.F) != len(schema) {
-		return nil, fmt.Errorf("BigQuery sent a row that does not have the %d columns of the schema", len(schema))
-	}
-	row := make(Row, len(schema))
-	for i, cell := range wire.F {
-		if cell == nil || cell.V == nil {
-			continue
-		}
-		var err error
-		if row[i], err = decode(schema[i], cell.V); err != nil {
-			return nil, fmt.Errorf("column %q: %w", schema[i].Name, err)
-		}
-	}
-	return row, nil
-}
-
-// decode turns a wire value into the Go value that [Row] documents.
-func decode(f Field, wire any) (any, error) {
-	if wire == nil {
-		return nil, nil
-	}
-	if f.Repeated {
-		cells, ok := wire.([]any)
-		if !ok {
-			return nil, mismatch(f, wire)
-		}
-		f.Repeated = false
-		out := make([]any, len(cells))
-		for i, cell := range cells {
-			v, err := cellValue(cell)
-			if err != nil {
-				return nil, err
-			}
-			if out[i], err = decode(f, v); err != nil {
-				return nil, fmt.Errorf("element %d: %w", i, err)
-			}
-		}
-		return out, nil
-	}
-	if f.Type == "STRUCT" {
-		object, _ := wire.(map[string]any)
-		cells, ok := object["f"].([]any)
-		if !ok || len(cells) != len(f.Fields) {
-			return nil, mismatch(f, wire)
-		}
-		out := make(Row, len(cells))
-		for i, cell := range cells {
-			v, err := cellValue(cell)
-			if err != nil {
-				return nil, err
-			}
-			if out[i], err = decode(f.Fields[i], v); err != nil {
-				return nil, fmt.Errorf("field %q: %w", f.Fields[i].Name, err)
-			}
-		}
-		return out, nil
-	}
-	text, ok := wire.(string)
-	if !ok {
-		return nil, mismatch(f, wire)
-	}
-	value, err := scalar(f, text)
-	if err != nil {
-		return nil, fmt.Errorf("BigQuery sent %q, which is not a %s: %w", text, f.SQLType(), err)
-	}
-	return value, nil
-}
-
-func cellValue(cell any) (any, error) {
-	object, ok := cell.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("BigQuery sent a nested cell of type %T", cell)
-	}
-	return object["v"], nil
-}
-
-func mismatch(f Field, wire any) error {
-	return fmt.Errorf("BigQuery sent a value of type %T for a column of type %s", wire, f.SQLType())
-}
-
-func scalar(f Field, text string) (any, error) {
-	switch f.Type {
-	case "BOOL":
-		switch text {
-		case "true":
-			return true, nil
-		case "false":
-			return false, nil
-		}
-		return nil, errors.New("neither true nor false")
-	case "INT64":
-		return strconv.ParseInt(text, 10, 64)
-	case "FLOAT64":
-		switch text {
-		case "Infinity":
-			return math.Inf(1), nil
-		case "-Infinity":
-			return math.Inf(-1), nil
-		}
-		return strconv.ParseFloat(text, 64)
-	case "BYTES":
-		return base64.StdEncoding.DecodeString(text)
-	case "TIMESTAMP":
-		return timestamp(text)
-	case "RANGE":
-		return rangeText(f, text)
-	}
-	return text, nil
-}
-
-// secondsText keeps exponents out that would fill the memory.
-var secondsText = regexp.MustCompile(`^-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?$`)
-
-// timestamp turns the wire form, microseconds since 1970 because we ask for them,
-// into RFC 3339. A server that ignores the wish sends seconds as a decimal number;
-// that is read exactly too.
-func timestamp(text string) (string, error) {
-	micros, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		if !secondsText.MatchString(text) {
-			return "", errors.New("neither microseconds nor seconds since 1970")
-		}
-		seconds, _ := new(big.Rat).SetString(text)
-		scaled := seconds.Mul(seconds, big.NewRat(1_000_000, 1))
-		if !scaled.IsInt() || !scaled.Num().IsInt64() {
-			return "", errors.New("finer than a microsecond or out of range")
-		}
-		micros = scaled.Num().Int64()
-	}
-	return time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.999999Z"), nil
-}
-
-func rangeText(f Field, text string) (string, error) {
-	if f.Element != "TIMESTAMP" {
-		return text, nil
-	}
-	inner, ok1 := strings.CutPrefix(text, "[")
-	inner, ok2 := strings.CutSuffix(inner, ")")
-	start, end, ok3 := strings.Cut(inner, ", ")
-	if !ok1 || !ok2 || !ok3 {
-		return "", errors.New("not of the form [start, end)")
-	}
-	for _, bound := range []*string{&start, &end} {
-		if *bound == "UNBOUNDED" {
-			continue
-		}
-		var err error
-		if *bound, err = timestamp(*bound); err != nil {
-			return "", err
-		}
-	}
-	return "[" + start + ", " + end + ")", nil
 }
