@@ -42,6 +42,9 @@ type Model struct {
 	// Input and Output are nil if the server does not tell them.
 	Input  []Column
 	Output []Column
+	// MaxBatchingRows is the most rows of one request to the endpoint; 0 leaves it to
+	// BigQuery.
+	MaxBatchingRows int64
 
 	Description string
 	Labels      map[string]string // without markers
@@ -93,12 +96,12 @@ func (m ModelSpec) CreateSQL(replace bool) (string, error) {
 	if len(m.Input) == 0 || len(m.Output) == 0 {
 		return "", errors.New("a remote model over an endpoint needs both input and output")
 	}
-	var s statement
-	s.fixed("CREATE ")
+	var s Statement
+	s.Fixed("CREATE ")
 	if replace {
-		s.fixed("OR REPLACE ")
+		s.Fixed("OR REPLACE ")
 	}
-	s.fixed("MODEL ").identifier(path(m.Name.Project, m.Name.Dataset, m.Name.ID))
+	s.Fixed("MODEL ").Identifier(path(m.Name.Project, m.Name.Dataset, m.Name.ID))
 	for _, list := range []struct {
 		keyword string
 		columns []Column
@@ -107,18 +110,18 @@ func (m ModelSpec) CreateSQL(replace bool) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		s.fixed(list.keyword)
+		s.Fixed(list.keyword)
 		for i, c := range columns {
 			if i > 0 {
-				s.fixed(", ")
+				s.Fixed(", ")
 			}
-			s.identifier(c.Name).fixed(" ").fixed(c.Type) // one of a closed list
+			s.Identifier(c.Name).Fixed(" ").Fixed(c.Type) // one of a closed list
 		}
-		s.fixed(")")
+		s.Fixed(")")
 	}
-	s.fixed("\nREMOTE WITH CONNECTION ").identifier(path(connection.Project, connection.Location, connection.ID))
-	s.fixed("\nOPTIONS (ENDPOINT = ").literal(EndpointURL(endpoint)).fixed(")")
-	return s.finish()
+	s.Fixed("\nREMOTE WITH CONNECTION ").Identifier(path(connection.Project, connection.Location, connection.ID))
+	s.Fixed("\nOPTIONS (ENDPOINT = ").Literal(EndpointURL(endpoint)).Fixed(")")
+	return s.Finish()
 }
 
 func path(parts ...string) string { return strings.Join(parts, ".") }
@@ -163,6 +166,9 @@ func (m ModelSpec) marker(owner string) gcp.Marker {
 // adopt takes over a model that exists, if it is ours.
 func (s *Service) adopt(ctx context.Context, spec ModelSpec, location string, marker gcp.Marker, o Options) (*Model, error) {
 	m, err := s.getModel(ctx, spec.Name, true)
+	if errors.Is(err, errNotRemote) {
+		return nil, &FieldError{"model_id", fmt.Sprintf("a model %s exists already, and %s: choose another model_id, or drop the model", spec.Name, err)}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -469,6 +475,9 @@ func modelOf(b *bigquery.Model) (*Model, error) {
 		Connection:  connection,
 		Endpoint:    endpoint,
 		EndpointURL: info.Endpoint,
+
+		MaxBatchingRows: info.MaxBatchingRows,
+
 		Description: b.Description,
 		Labels:      gcp.UserLabels(b.Labels),
 		Created:     time.UnixMilli(b.CreationTime),

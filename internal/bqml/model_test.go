@@ -273,6 +273,9 @@ func TestGetModelOfAnotherKind(t *testing.T) {
 	if err := s.DeleteModel(t.Context(), spec().Name, "abc", 0); !errors.Is(err, ErrForeign) {
 		t.Errorf("%v", err)
 	}
+	if _, err := s.CreateModel(t.Context(), spec(), Options{}); err == nil || !strings.Contains(err.Error(), "model_id: a model") {
+		t.Errorf("%v", err)
+	}
 }
 
 // Project number and id are one project, and so they are when the number may not

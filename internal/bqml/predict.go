@@ -82,16 +82,25 @@ func (r PredictRequest) input() (string, error) {
 		}
 		return sql, nil
 	}
-	t := tableGrammar.FindStringSubmatch(r.Table)
+	t, err := ParseTable(r.Table, r.Model.Project)
+	if err != nil {
+		return "", &FieldError{"table", err.Error()}
+	}
+	var s Statement
+	return s.Fixed("SELECT * FROM ").Identifier(path(t.Project, t.Dataset, t.ID)).Finish()
+}
+
+// ParseTable reads DATASET.TABLE, which is in the default project, or
+// PROJECT.DATASET.TABLE.
+func ParseTable(text, defaultProject string) (query.Table, error) {
+	t := tableGrammar.FindStringSubmatch(text)
 	if t == nil {
-		return "", &FieldError{"table", fmt.Sprintf("%q is not of the form DATASET.TABLE or PROJECT.DATASET.TABLE", r.Table)}
+		return query.Table{}, fmt.Errorf("%q is not of the form DATASET.TABLE or PROJECT.DATASET.TABLE", text)
 	}
-	project := t[1]
-	if project == "" {
-		project = r.Model.Project
+	if t[1] == "" {
+		t[1] = defaultProject
 	}
-	var s statement
-	return s.fixed("SELECT * FROM ").identifier(path(project, t[2], t[3])).finish()
+	return query.Table{Project: t[1], Dataset: t[2], ID: t[3]}, nil
 }
 
 // SQL renders the prediction. One row more than allowed is asked for, to notice
@@ -101,8 +110,8 @@ func (r PredictRequest) SQL() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var head statement
-	lead, err := head.fixed("SELECT * FROM ML.PREDICT(MODEL ").identifier(path(r.Model.Project, r.Model.Dataset, r.Model.ID)).finish()
+	var head Statement
+	lead, err := head.Fixed("SELECT * FROM ML.PREDICT(MODEL ").Identifier(path(r.Model.Project, r.Model.Dataset, r.Model.ID)).Finish()
 	if err != nil {
 		return "", err
 	}
@@ -194,20 +203,29 @@ func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, 
 	if len(job.Schema) == 0 || m.Input == nil {
 		return nil // nothing to compare; the prediction itself will tell
 	}
-	var missing, have []string
-	for _, f := range job.Schema {
-		have = append(have, f.Name)
+	if text := m.Missing(job.Schema, "the "+field); text != "" {
+		return &FieldError{field, text}
+	}
+	return nil
+}
+
+// Missing says which input columns of the model a schema lacks; "" is none. source
+// names what has the schema, such as "the query".
+func (m *Model) Missing(have Schema, source string) string {
+	var missing, names []string
+	for _, f := range have {
+		names = append(names, f.Name)
 	}
 	for _, c := range m.Input {
-		if !slices.ContainsFunc(have, func(name string) bool { return strings.EqualFold(name, c.Name) }) {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, c.Name) }) {
 			missing = append(missing, fmt.Sprintf("%s %s", c.Name, c.Type))
 		}
 	}
-	if len(missing) > 0 {
-		return &FieldError{field, fmt.Sprintf("the model takes a column %s, which the %s does not give; it gives %s. Name a column after it: SELECT … AS %s",
-			strings.Join(missing, " and "), field, strings.Join(have, ", "), strings.Fields(missing[0])[0])}
+	if len(missing) == 0 {
+		return ""
 	}
-	return nil
+	return fmt.Sprintf("the model takes a column %s, which %s does not give; it gives %s. Name a column after it: SELECT … AS %s",
+		strings.Join(missing, " and "), source, strings.Join(names, ", "), strings.Fields(missing[0])[0])
 }
 
 func (r PredictRequest) run(ctx context.Context, client *query.Client, request query.Request) (*Prediction, error) {

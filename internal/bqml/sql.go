@@ -14,54 +14,62 @@ import (
 	"github.com/cloudspannerecosystem/memefish/token"
 )
 
-// statement writes one SQL statement. Fixed SQL comes from this package only,
-// everything else passes quote. The tokens that the result must consist of are
-// noted while writing, and [statement.finish] lexes the result and compares: text
-// that would escape from its quotes is never sent.
-type statement struct {
+// Statement writes one SQL statement. Fixed SQL is constant text of the program,
+// everything else passes the one quoting function. The tokens that the result must
+// consist of are noted while writing, and [Statement.Finish] lexes the result and
+// compares: text that would escape from its quotes is never sent.
+type Statement struct {
 	sql  strings.Builder
 	want []token.Token
 	err  error
 }
 
-// fixed appends SQL that is a constant of this package.
-func (s *statement) fixed(sql string) *statement {
+// Fixed appends SQL that is a constant of the program, never text of a user.
+func (s *Statement) Fixed(sql string) *Statement {
 	tokens, err := lex(sql)
 	s.note(err)
 	s.append(sql, tokens...)
 	return s
 }
 
-// identifier appends a quoted identifier. A path such as project.dataset.model is
+// Identifier appends a quoted identifier. A path such as project.dataset.model is
 // one identifier to the lexer; its parts have been validated before.
-func (s *statement) identifier(name string) *statement {
+func (s *Statement) Identifier(name string) *Statement {
 	quoted, err := quote(name, '`')
 	s.note(err)
 	s.append(quoted, token.Token{Kind: token.TokenIdent, AsString: name})
 	return s
 }
 
-// literal appends a string literal.
-func (s *statement) literal(text string) *statement {
+// Literal appends a string literal.
+func (s *Statement) Literal(text string) *Statement {
 	quoted, err := quote(text, '\'')
 	s.note(err)
 	s.append(quoted, token.Token{Kind: token.TokenString, AsString: text})
 	return s
 }
 
-func (s *statement) append(sql string, tokens ...token.Token) {
+// Subquery appends a user's own query between parentheses, after a check that it is
+// one whole expression. The line breaks end a comment at its end.
+func (s *Statement) Subquery(sql string) *Statement {
+	sql, err := subquery(sql)
+	s.note(err)
+	return s.Fixed("(\n" + sql + "\n)")
+}
+
+func (s *Statement) append(sql string, tokens ...token.Token) {
 	s.sql.WriteString(sql)
 	s.want = append(s.want, tokens...)
 }
 
-func (s *statement) note(err error) {
+func (s *Statement) note(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 }
 
-// finish returns the statement if a lexer reads it as it was meant.
-func (s *statement) finish() (string, error) {
+// Finish returns the statement if a lexer reads it as it was meant.
+func (s *Statement) Finish() (string, error) {
 	if s.err != nil {
 		return "", s.err
 	}
@@ -111,6 +119,12 @@ func quote(text string, delimiter rune) (string, error) {
 
 // lex returns the tokens of sql without the end of file.
 func lex(sql string) (tokens []token.Token, err error) {
+	defer func() {
+		// memefish indexes out of range when the text ends within an escape.
+		if r := recover(); r != nil {
+			tokens, err = nil, fmt.Errorf("it cannot be split into tokens: %v", r)
+		}
+	}()
 	l := &memefish.Lexer{File: &token.File{Buffer: sql}}
 	for {
 		if err := l.NextToken(); err != nil {

@@ -58,15 +58,15 @@ func TestQuoteRefuses(t *testing.T) {
 // A statement whose text does not lex as the writer meant it is not returned. The
 // test breaks the invariant from inside, since no input can.
 func TestFinishFailsClosed(t *testing.T) {
-	var s statement
-	s.fixed("SELECT ")
+	var s Statement
+	s.Fixed("SELECT ")
 	s.append("`a`, `b`", token.Token{Kind: token.TokenIdent, AsString: "a`, `b"})
-	if sql, err := s.finish(); err == nil {
+	if sql, err := s.Finish(); err == nil {
 		t.Errorf("an escaped identifier was accepted: %s", sql)
 	}
-	var open statement
+	var open Statement
 	open.append("'never closed", token.Token{Kind: token.TokenString, AsString: "never closed"})
-	if sql, err := open.finish(); err == nil {
+	if sql, err := open.Finish(); err == nil {
 		t.Errorf("an open literal was accepted: %s", sql)
 	}
 }
@@ -157,6 +157,7 @@ func TestPredictSQL(t *testing.T) {
 		{"query", "SELECT review AS text FROM t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT review AS text FROM t\n) LIMIT 11))"},
 		{"semicolon", "SELECT 1; -- done", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1\n) LIMIT 11))"},
 		{"comment at the end", "SELECT 1 -- )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 -- )\n) LIMIT 11))"},
+		{"another comment", "SELECT 1 # )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 # )\n) LIMIT 11))"},
 		{"parenthesis in text", "SELECT ')' AS text", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT ')' AS text\n) LIMIT 11))"},
 		{"table", "", "d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `p-1.d.reviews`\n) LIMIT 11))"},
 		{"table of another project", "", "other.d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `other.d.reviews`\n) LIMIT 11))"},
@@ -176,4 +177,51 @@ func TestPredictSQL(t *testing.T) {
 			t.Errorf("table %q was rendered: %s", table, got)
 		}
 	}
+}
+
+// FuzzSubquery: an accepted query stays inside of its parentheses.
+func FuzzSubquery(f *testing.F) {
+	for _, s := range append(hostile, "SELECT 1", "SELECT (1)", "SELECT 1) -- (", "SELECT '\\')'", "SELECT r'\\'", "SELECT \"\"\")\"\"\"", "SELECT 1 /* ) */", "SELECT 1; -- ;", "SELECT [1][OFFSET(0)]") {
+		f.Add(s)
+	}
+	head := lexed(f, "SELECT * FROM ML.PREDICT(MODEL `p.d.m`, (SELECT * FROM (")
+	tail := lexed(f, ") LIMIT 2))")
+	f.Fuzz(func(t *testing.T, s string) {
+		sql, err := PredictRequest{Model: gcp.RemoteModelName{Project: "p", Dataset: "d", ID: "m"}, Query: s, MaxRows: 1}.SQL()
+		if err != nil {
+			return
+		}
+		got, err := lex(sql)
+		if err != nil {
+			t.Fatalf("%q is rendered as what does not lex: %v", s, err)
+		}
+		depth := 0
+		for i, tok := range got[:len(got)-len(tail)] {
+			switch tok.Kind {
+			case "(":
+				depth++
+			case ")":
+				depth--
+			case ";":
+				t.Fatalf("%q ends the statement: %s", s, sql)
+			}
+			if i < len(head) && tok.Raw != head[i].Raw || i >= len(head) && depth < 3 {
+				t.Fatalf("%q leaves its place: %s", s, sql)
+			}
+		}
+		for i, tok := range tail {
+			if got[len(got)-len(tail)+i].Raw != tok.Raw {
+				t.Fatalf("%q swallows what follows: %s", s, sql)
+			}
+		}
+	})
+}
+
+func lexed(t testing.TB, sql string) []token.Token {
+	t.Helper()
+	tokens, err := lex(sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
 }
