@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 
@@ -64,7 +65,7 @@ func (c creation[T]) do(ctx context.Context, p patience) (object T, adopted bool
 			return object, true, nil
 		case !gcp.IsNotFound(readErr):
 			return none, false, fmt.Errorf("%w; and looking for what exists failed: %w", err, readErr)
-		case !isOneOf(err, codes.AlreadyExists, codes.Aborted):
+		case !isTaken(err):
 			return none, false, &NotMadeError{err}
 		}
 		// The id is taken by what is about to appear, or has just gone.
@@ -78,4 +79,12 @@ func (c creation[T]) do(ctx context.Context, p patience) (object T, adopted bool
 			return none, false, &NotMadeError{err}
 		}
 	}
+}
+
+// isTaken reports whether a create was refused because of the id. Which code
+// UploadModel answers then is not documented, so an INVALID_ARGUMENT that says so
+// counts, too.
+func isTaken(err error) bool {
+	return isOneOf(err, codes.AlreadyExists, codes.Aborted) ||
+		isOneOf(err, codes.InvalidArgument) && strings.Contains(strings.ToLower(gcp.Message(err)), "already exists")
 }
