@@ -118,7 +118,13 @@ func quote(text string, delimiter rune) (string, error) {
 }
 
 // lex returns the tokens of sql without the end of file.
-func lex(sql string) (tokens []token.Token, err error) {
+func lex(sql string) ([]token.Token, error) {
+	return scan(sql, func(*memefish.Lexer, *memefish.Error) bool { return false })
+}
+
+// scan returns the tokens of sql. skip may make the lexer ready to go on after an
+// error.
+func scan(sql string, skip func(*memefish.Lexer, *memefish.Error) bool) (tokens []token.Token, err error) {
 	defer func() {
 		// memefish indexes out of range when the text ends within an escape.
 		if r := recover(); r != nil {
@@ -127,21 +133,44 @@ func lex(sql string) (tokens []token.Token, err error) {
 	}()
 	l := &memefish.Lexer{File: &token.File{Buffer: sql}}
 	for {
-		if err := l.NextToken(); err != nil {
-			return nil, err
+		err := l.NextToken()
+		if lexical, ok := errors.AsType[*memefish.Error](err); ok && skip(l, lexical) {
+			continue
 		}
-		if l.Token.Kind == token.TokenEOF {
+		switch {
+		case err != nil:
+			return nil, err
+		case l.Token.Kind == token.TokenEOF:
 			return tokens, nil
 		}
 		tokens = append(tokens, l.Token)
 	}
 }
 
+// lexUser returns the tokens of SQL in BigQuery's dialect as far as they structure
+// it: strings, comments, parentheses and semicolons. What memefish, made for
+// Spanner's dialect, does not know besides is passed over.
+func lexUser(sql string) ([]token.Token, error) {
+	return scan(sql, func(l *memefish.Lexer, e *memefish.Error) bool {
+		at := int(e.Position.Pos)
+		switch {
+		case strings.HasPrefix(e.Message, "number literal"):
+			// The name my-project-1a.dataset.table. The digits are consumed.
+		case strings.HasPrefix(e.Message, "illegal input character"):
+			// Nothing is consumed.
+			l.Buffer = l.Buffer[:at] + " " + l.Buffer[at+1:]
+		default:
+			return false
+		}
+		return true
+	})
+}
+
 // subquery checks that a user's query is one whole expression to put between
 // parentheses, and returns it without a semicolon at its end. The query is the
 // user's own program; this only keeps it from ending before its place does.
 func subquery(sql string) (string, error) {
-	tokens, err := lex(sql)
+	tokens, err := lexUser(sql)
 	if err != nil {
 		return "", fmt.Errorf("the query cannot be read: %w", err)
 	}

@@ -158,6 +158,7 @@ func TestPredictSQL(t *testing.T) {
 		{"semicolon", "SELECT 1; -- done", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1\n) LIMIT 11))"},
 		{"comment at the end", "SELECT 1 -- )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 -- )\n) LIMIT 11))"},
 		{"another comment", "SELECT 1 # )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 # )\n) LIMIT 11))"},
+		{"name with a hyphen", "SELECT x FROM my-project-1a.d.t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT x FROM my-project-1a.d.t\n) LIMIT 11))"},
 		{"parenthesis in text", "SELECT ')' AS text", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT ')' AS text\n) LIMIT 11))"},
 		{"table", "", "d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `p-1.d.reviews`\n) LIMIT 11))"},
 		{"table of another project", "", "other.d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `other.d.reviews`\n) LIMIT 11))"},
@@ -181,7 +182,7 @@ func TestPredictSQL(t *testing.T) {
 
 // FuzzSubquery: an accepted query stays inside of its parentheses.
 func FuzzSubquery(f *testing.F) {
-	for _, s := range append(hostile, "SELECT 1", "SELECT (1)", "SELECT 1) -- (", "SELECT '\\')'", "SELECT r'\\'", "SELECT \"\"\")\"\"\"", "SELECT 1 /* ) */", "SELECT 1; -- ;", "SELECT [1][OFFSET(0)]") {
+	for _, s := range append(hostile, "SELECT 1", "SELECT (1)", "SELECT 1) -- (", "SELECT '\\')'", "SELECT r'\\'", "SELECT \"\"\")\"\"\"", "SELECT 1 /* ) */", "SELECT 1; -- ;", "SELECT [1][OFFSET(0)]", "SELECT 1 FROM my-project-1a.d.t", "SELECT 1 § 2", "FROM t |> SELECT x") {
 		f.Add(s)
 	}
 	head := lexed(f, "SELECT * FROM ML.PREDICT(MODEL `p.d.m`, (SELECT * FROM (")
@@ -191,7 +192,7 @@ func FuzzSubquery(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := lex(sql)
+		got, err := lexUser(sql)
 		if err != nil {
 			t.Fatalf("%q is rendered as what does not lex: %v", s, err)
 		}
