@@ -80,7 +80,7 @@ func describe(id, httpMethod, path, query string) object {
 }
 
 func (s *Server) bigqueryResources() object {
-	resources := object{}
+	methods := map[string]object{}
 	for _, m := range s.methods() {
 		resource, name, _ := strings.Cut(m.id, ".")
 		httpMethod, path, _ := strings.Cut(m.route, " ")
@@ -92,10 +92,14 @@ func (s *Server) bigqueryResources() object {
 				"resumable": object{"multipart": true, "path": "/resumable/upload/bigquery/v2/projects/{+projectId}/jobs"},
 			}}
 		}
-		if resources[resource] == nil {
-			resources[resource] = object{"methods": object{}}
+		if methods[resource] == nil {
+			methods[resource] = object{}
 		}
-		resources[resource].(object)["methods"].(object)[name] = described
+		methods[resource][name] = described
+	}
+	resources := object{}
+	for resource, of := range methods {
+		resources[resource] = object{"methods": of}
 	}
 	return resources
 }

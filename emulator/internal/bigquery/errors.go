@@ -123,7 +123,7 @@ func asAPIError(ctx context.Context, err error) *apiError {
 	return &apiError{http.StatusInternalServerError, "internalError", "The emulator failed: " + err.Error(), ""}
 }
 
-var tableNotFound = regexp.MustCompile("^Table not found: ([^;]+?)(?:; Did you mean .*)?(?: at \\[\\d+:\\d+\\])?$")
+var tableNotFound = regexp.MustCompile(`^Table not found: ([^;]+?)(?:; Did you mean .*)?(?: at \[\d+:\d+\])?$`)
 
 // missingTable is the path in the engine's "Table not found" error.
 func missingTable(err error) (ast.Path, bool) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
-	"google.golang.org/api/googleapi"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
@@ -302,7 +301,7 @@ func TestStrictJSON(t *testing.T) {
 	if response.StatusCode != 400 {
 		t.Errorf("an unknown field: %s", response.Status)
 	}
-	if _, err := b.Datasets.Insert("x", &bq.Dataset{DatasetReference: &bq.DatasetReference{DatasetId: "d"}}).Do(); err == nil || err.(*googleapi.Error).Code != 404 {
+	if _, err := b.Datasets.Insert("x", &bq.Dataset{DatasetReference: &bq.DatasetReference{DatasetId: "d"}}).Do(); reason(err) != "404 notFound" {
 		t.Errorf("an impossible project: %v", err)
 	}
 }

@@ -124,7 +124,7 @@ func TestCreateModelErrors(t *testing.T) {
 	b.do("CREATE SCHEMA east OPTIONS (location = 'us-east1')")
 	const io = "INPUT (text STRING) OUTPUT (scores ARRAY<FLOAT64>)"
 	good := createModel("d.m", io)
-	with := func(old, new string) string { return strings.Replace(good, old, new, 1) }
+	with := func(was, is string) string { return strings.Replace(good, was, is, 1) }
 	for _, c := range []struct{ sql, reason, message string }{
 		{with("d.m", "none.m"), "notFound", "Not found: Dataset my-project:none was not found in location US"},
 		{with("us.c", "us.other"), "notFound", "Not found: Connection projects/"},

@@ -81,9 +81,10 @@ func (e *Engine) Close() error {
 	cancel() // nobody is left to wait for
 	err := e.server.Stop(ctx)
 	e.client.CloseIdleConnections()
-	<-e.served
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("stop the SQL engine: %w", err)
+	for _, err := range []error{err, <-e.served} {
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("stop the SQL engine: %w", err)
+		}
 	}
 	return nil
 }

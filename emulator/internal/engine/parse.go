@@ -191,11 +191,20 @@ func child(n googlesql.ASTNode, kinds ...string) googlesql.ASTNode {
 func path(n googlesql.ASTNode) ast.Path {
 	var parts ast.Path
 	for _, c := range children(n) {
-		if id, ok := c.(*googlesql.ASTIdentifier); ok {
-			parts = append(parts, strings.Split(must(id.GetAsStringView()), ".")...)
+		if kind(c) == "Identifier" {
+			parts = append(parts, strings.Split(identifier(c), ".")...)
 		}
 	}
 	return parts
+}
+
+// identifier is the text of an identifier without its quotes.
+func identifier(n googlesql.ASTNode) string {
+	id, ok := n.(*googlesql.ASTIdentifier)
+	if !ok {
+		panic(walkError{fmt.Errorf("found %T where an identifier belongs", n)})
+	}
+	return must(id.GetAsStringView())
 }
 
 // parser fills one statement in.
@@ -293,7 +302,7 @@ func (p *parser) options(list googlesql.ASTNode) {
 			continue
 		}
 		p.stmt.Options = append(p.stmt.Options, ast.Option{
-			Name:  must(parts[0].(*googlesql.ASTIdentifier).GetAsStringView()),
+			Name:  identifier(parts[0]),
 			Value: p.at(parts[1]),
 		})
 	}
@@ -302,8 +311,7 @@ func (p *parser) options(list googlesql.ASTNode) {
 func (p *parser) createModel(n *googlesql.ASTCreateModelStatement) {
 	m := &ast.CreateModel{Remote: must(n.IsRemote())}
 	p.stmt.Model = m
-	if clause := child(n, "InputOutputClause"); clause != nil {
-		io := clause.(*googlesql.ASTInputOutputClause)
+	if io := must(n.InputOutputClause()); io != nil {
 		if input := must(io.Input()); input != nil {
 			m.HasInput, m.Input = true, p.columns(input)
 		}
@@ -333,7 +341,7 @@ func (p *parser) columns(list googlesql.ASTNode) []ast.Column {
 			continue
 		}
 		all = append(all, ast.Column{
-			Name: must(parts[0].(*googlesql.ASTIdentifier).GetAsStringView()),
+			Name: identifier(parts[0]),
 			Type: strings.ToUpper(spaces.ReplaceAllString(p.at(parts[1]).In(p.stmt.Text), "")),
 		})
 	}
@@ -353,7 +361,7 @@ func (p *parser) walk(n googlesql.ASTNode, s scope) {
 	case *googlesql.ASTParameterExpr:
 		param := ast.Param{Range: p.at(n)}
 		if name := child(n, "Identifier"); name != nil {
-			param.Name = must(name.(*googlesql.ASTIdentifier).GetAsStringView())
+			param.Name = identifier(name)
 		}
 		p.stmt.Params = append(p.stmt.Params, param)
 		return
@@ -362,8 +370,8 @@ func (p *parser) walk(n googlesql.ASTNode, s scope) {
 			p.stmt.Tables = append(p.stmt.Tables, path(name))
 		}
 	case *googlesql.ASTQuery:
-		if with := child(n, "WithClause"); with != nil {
-			p.walkWith(n, with.(*googlesql.ASTWithClause), s)
+		if with := must(n.WithClause()); with != nil {
+			p.walkWith(n, with, s)
 			return
 		}
 	case *googlesql.ASTExpressionSubquery:
