@@ -143,10 +143,18 @@ func fullyKnown(ctx context.Context, v attr.Value) bool {
 	return err == nil && raw.IsFullyKnown()
 }
 
-// contentChanged reports whether a version with other content is planned.
-func (m *model) contentChanged(ctx context.Context, state *model, diags *diag.Diagnostics) bool {
+// hiddenContainer is the key in private state which tells that the model was
+// imported from a server that does not give container_spec back.
+const hiddenContainer = "container_spec_not_given_back"
+
+// contentChanged reports whether a version with other content is planned. A
+// container that could not be seen at import is taken to be the configured one.
+func (m *model) contentChanged(ctx context.Context, state *model, private tfkit.Private, diags *diag.Diagnostics) bool {
 	planned, known := m.content(ctx, diags)
 	had, _ := state.content(ctx, diags)
+	if state.ContainerSpec.IsNull() && private.Extra[hiddenContainer] != "" {
+		return m.ArtifactURI.IsUnknown() || !sameArtifact(m.ArtifactURI.ValueString(), had.ArtifactURI)
+	}
 	return !known || state.ContainerSpec.IsNull() || !sameArtifact(planned.ArtifactURI, had.ArtifactURI) || !sameContainer(planned.Container, had.Container)
 }
 

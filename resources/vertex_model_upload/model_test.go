@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
 // container is a container_spec in the spelling of a configuration.
@@ -54,7 +55,7 @@ func TestContentChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var diags diag.Diagnostics
 			before := state("gs://b/1/", had)
-			if got := c.plan.contentChanged(t.Context(), &before, &diags); got != c.want || diags.HasError() {
+			if got := c.plan.contentChanged(t.Context(), &before, tfkit.Private{}, &diags); got != c.want || diags.HasError() {
 				t.Errorf("changed %v, want %v %v", got, c.want, diags)
 			}
 		})
@@ -62,8 +63,17 @@ func TestContentChanged(t *testing.T) {
 	var diags diag.Diagnostics
 	before, plan := state("gs://b/1/", had), state("gs://b/1/", had)
 	plan.ArtifactURI = types.StringUnknown()
-	if !plan.contentChanged(t.Context(), &before, &diags) {
+	if !plan.contentChanged(t.Context(), &before, tfkit.Private{}, &diags) {
 		t.Error("an unknown artifact_uri is no change")
+	}
+
+	// After an import without container_spec.
+	before.ContainerSpec = types.ObjectNull(containerType.AttrTypes)
+	plan = state("gs://b/1/", had)
+	for extra, want := range map[string]bool{"": true, "true": false} {
+		if got := plan.contentChanged(t.Context(), &before, tfkit.Private{Extra: map[string]string{hiddenContainer: extra}}, &diags); got != want {
+			t.Errorf("with %q changed is %v, want %v", extra, got, want)
+		}
 	}
 }
 

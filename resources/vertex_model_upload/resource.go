@@ -168,7 +168,8 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !req.State.Raw.IsNull() {
 		var state model
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-		if plan.contentChanged(ctx, &state, &resp.Diagnostics) {
+		private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
+		if plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
 			plan.VersionID, plan.VersionedName = types.StringUnknown(), types.StringUnknown()
 		}
 	}
@@ -249,10 +250,16 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	}
 	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
 		private.Incarnation = m.Object.Incarnation
+		if m.Container == nil {
+			private.Extra = map[string]string{hiddenContainer: "true"}
+		}
 	} else if !state.object(private).Is(m.Object) {
 		resp.Diagnostics.AddWarning("The model \""+state.ModelID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
 		resp.State.RemoveResource(ctx)
 		return
+	}
+	if v := state.VersionID.ValueString(); v != "" && v != m.VersionID {
+		private.Extra = nil // another version, of which nothing may be taken for granted
 	}
 	private.Operation = ""
 	state.fromRemote(ctx, m, &resp.Diagnostics)
@@ -270,7 +277,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	resp.Diagnostics.Append(d...)
 	spec := plan.toSpec(ctx, &resp.Diagnostics)
 	from := ""
-	if plan.contentChanged(ctx, &state, &resp.Diagnostics) {
+	if plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
 		from = cmp.Or(state.VersionID.ValueString(), "0") // not known when the creation was interrupted
 	}
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
@@ -296,7 +303,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "update", "model", spec.Name.ID, err)
 		return
 	}
-	private.Operation = ""
+	private.Operation, private.Extra = "", nil
 	planned := plan
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
 	if !planned.VersionID.IsUnknown() {

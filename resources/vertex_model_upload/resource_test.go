@@ -156,6 +156,52 @@ func TestAccModelAssumptions(t *testing.T) {
 	}
 }
 
+// Where the server does not give container_spec back, an import cannot see it: the
+// next apply takes it over, and uploads nothing.
+func TestAccModelImportWithoutContainer(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t, "--assume", "container-spec-echo=no")
+	const block = "import {\n  to = gcpml_vertex_model_upload.test\n  id = \"us-central1/bert\"\n}\n"
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories, CheckDestroy: tw.CheckDestroy,
+		Steps: []resource.TestStep{
+			{
+				PreConfig: func() { uploadByHand(t, tw) },
+				Config:    tw.Config(block + hcl(minimal, "")),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(address, tfjsonpath.New("version_id"), knownvalue.StringExact("1")),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{has("version_id", "1")},
+			},
+			{
+				Config:            tw.Config(hcl(minimal, `env = [{ name = "A", value = "1" }]`)),
+				ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},
+			},
+		},
+	})
+}
+
+// uploadByHand uploads the model as somebody else would.
+func uploadByHand(t *testing.T, tw *acctest.Twin) {
+	t.Helper()
+	models, err := tw.Clients(t).Models(t.Context(), acctest.Region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := models.UploadModel(t.Context(), &pb.UploadModelRequest{
+		Parent: "projects/demo-gcpml/locations/us-central1", ModelId: "bert",
+		Model: &pb.Model{DisplayName: "Bert", ArtifactUri: "gs://bucket/v1/", ContainerSpec: &pb.ModelContainerSpec{ImageUri: image}},
+	})
+	if err == nil {
+		_, err = op.Wait(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The id is made from the display name; what is taken is never taken over.
 func TestAccModelExists(t *testing.T) {
 	for _, code := range []string{"ALREADY_EXISTS", "INVALID_ARGUMENT"} {
@@ -292,20 +338,7 @@ func TestAccModelReplacedBehindOurBack(t *testing.T) {
 			{
 				PreConfig: func() {
 					deleteModel(t, tw)
-					models, err := tw.Clients(t).Models(t.Context(), acctest.Region)
-					if err != nil {
-						t.Fatal(err)
-					}
-					op, err := models.UploadModel(t.Context(), &pb.UploadModelRequest{
-						Parent: "projects/demo-gcpml/locations/us-central1", ModelId: "bert",
-						Model: &pb.Model{DisplayName: "theirs", ContainerSpec: &pb.ModelContainerSpec{ImageUri: image}},
-					})
-					if err == nil {
-						_, err = op.Wait(t.Context())
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
+					uploadByHand(t, tw)
 				},
 				Config:      tw.Config(hcl(minimal, "")),
 				ExpectError: regexp.MustCompile(`already\s+exists`),
