@@ -272,6 +272,32 @@ func (p piece) then(q piece) piece {
 	return out
 }
 
+var scalarType = regexp.MustCompile(`^[A-Z][A-Z0-9]*$`)
+
+// nulls are edits that put typed NULLs in place of the parameters that are NULL:
+// the engine forgets the type of such a parameter.
+func (x *execution) nulls(st *ast.Statement, first int) []edit {
+	var edits []edit
+	index := first
+	for _, param := range st.Params {
+		i := index
+		if param.Name == "" {
+			index++
+		} else {
+			i = slices.IndexFunc(x.query.QueryParameters, func(p *bq.QueryParameter) bool { return strings.EqualFold(p.Name, param.Name) })
+		}
+		if i < 0 || i >= len(x.query.QueryParameters) {
+			continue // [execution.run] says so
+		}
+		typ, value := x.query.QueryParameters[i].ParameterType, x.query.QueryParameters[i].ParameterValue
+		isNull := value == nil || value.Value == "" && !slices.Contains(value.ForceSendFields, "Value")
+		if isNull && typ != nil && typ.Type != "ARRAY" && typ.Type != "STRUCT" && scalarType.MatchString(typ.Type) {
+			edits = append(edits, edit{param.Range, "CAST(NULL AS " + typ.Type + ")"})
+		}
+	}
+	return edits
+}
+
 // run sends a piece to the engine with the parameters it needs.
 func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Result, error) {
 	q := ast.Query{Project: x.project, SQL: p.sql, ReadOnly: readOnly}
@@ -419,7 +445,7 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case st.Type == "MERGE":
 		return x.mergeRows(ctx, st, first, edits)
 	}
-	return x.dml(ctx, st, first, p, out)
+	return x.dml(ctx, st, first, edits, p, out)
 }
 
 // selectRows runs a query. Its result goes to the destination table or, without
@@ -590,12 +616,11 @@ func (x *execution) replace(ctx context.Context, t tableRef, st *ast.Statement, 
 }
 
 // dml runs an INSERT, UPDATE, DELETE or TRUNCATE and counts the rows it changes.
-func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, p piece, out *outcome) error {
+func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, edits []edit, p piece, out *outcome) error {
 	t, err := x.resolve(st.Target)
 	if err != nil {
 		return err
 	}
-	out.targetTable = nil
 	if x.dryRun {
 		_, err := x.run(ctx, p, true)
 		return err
@@ -613,7 +638,7 @@ func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, p pie
 	if st.Type == "UPDATE" {
 		if st.Where != nil {
 			// Only a condition on the table's own columns can be counted like this.
-			if n, err := count(cut(st, first, *st.Where, nil).with(" WHERE ", "")); err == nil {
+			if n, err := count(cut(st, first, *st.Where, edits).with(" WHERE ", "")); err == nil {
 				out.affected = &n
 			}
 		}

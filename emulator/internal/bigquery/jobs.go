@@ -256,8 +256,16 @@ func billed(bytes int64) int64 {
 
 func (s *Server) insertJob(r *request) (any, error) {
 	var in bq.Job
-	if _, err := r.decode(&in); err != nil {
+	body, err := r.decode(&in)
+	if err != nil {
 		return nil, err
+	}
+	if c := in.Configuration; c != nil && c.Query != nil {
+		var raw struct{ Configuration struct{ Query rawParameters } }
+		if err := json.Unmarshal(body, &raw); err != nil {
+			return nil, invalid("Invalid JSON payload received. %v", err)
+		}
+		raw.Configuration.Query.keepEmpty(c.Query.QueryParameters)
 	}
 	if in.Configuration != nil && in.Configuration.Load != nil {
 		return nil, notImplemented("load jobs from Cloud Storage; upload the file with the job")
@@ -271,6 +279,23 @@ func (s *Server) insertJob(r *request) (any, error) {
 	}
 	s.start(j)
 	return s.resource(j), nil
+}
+
+// rawParameters are query parameters as they were sent. The decoded ones cannot
+// tell an empty string from NULL.
+type rawParameters struct {
+	QueryParameters []struct {
+		ParameterValue struct{ Value *string }
+	}
+}
+
+// keepEmpty marks the parameters that are empty strings.
+func (raw rawParameters) keepEmpty(params []*bq.QueryParameter) {
+	for i, p := range params {
+		if i < len(raw.QueryParameters) && p.ParameterValue != nil && raw.QueryParameters[i].ParameterValue.Value != nil {
+			p.ParameterValue.ForceSendFields = []string{"Value"}
+		}
+	}
 }
 
 // dryRun runs a job at once and without effect. Its failure is the failure of the
@@ -380,9 +405,15 @@ const defaultWait = 10 * time.Second
 // query is jobs.query: a job whose result is waited for.
 func (s *Server) query(r *request) (any, error) {
 	var in bq.QueryRequest
-	if _, err := r.decode(&in); err != nil {
+	body, err := r.decode(&in)
+	if err != nil {
 		return nil, err
 	}
+	var raw rawParameters
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return nil, invalid("Invalid JSON payload received. %v", err)
+	}
+	raw.keepEmpty(in.QueryParameters)
 	replay := r.project + "/" + in.RequestId
 	if in.RequestId != "" {
 		s.jobs.mu.Lock()

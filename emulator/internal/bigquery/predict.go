@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,9 +102,11 @@ func (x *execution) predicts(ctx context.Context, st *ast.Statement, first int, 
 			x.scratch.drop(ctx, x, name)
 		}
 	}
+	nulls := x.nulls(st, first)
 	if len(st.Predicts) == 0 {
-		return nil, cleanUp, nil
+		return nulls, cleanUp, nil
 	}
+	edits = slices.Clone(nulls)
 	var all []*prediction
 	for _, p := range st.Predicts {
 		found, err := x.analyse(ctx, st, first, p, edits)
@@ -116,7 +119,7 @@ func (x *execution) predicts(ctx context.Context, st *ast.Statement, first int, 
 	if err := x.rehearse(ctx, st, first, edits, result); err != nil || x.dryRun || result.ddl == "SKIP" {
 		return edits, cleanUp, err
 	}
-	edits = nil
+	edits = nulls
 	for _, p := range all {
 		in, out := x.scratch.name("in"), x.scratch.name("out")
 		tables = append(tables, in, out)

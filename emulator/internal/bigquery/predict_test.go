@@ -60,6 +60,11 @@ func TestPredictParameters(t *testing.T) {
 		[][]string{{"xx", "[2.1]", "yy"}}, value("n", "INT64", "1"), value("a", "STRING", "xx"), value("b", "STRING", "yy"))
 	b.want("SELECT ?, text, scores, ? FROM ML.PREDICT(MODEL d.m, (SELECT CONCAT(?, ?) AS text)) WHERE ? = 5",
 		[][]string{{"1", "34", "[2.1]", "2"}}, value("", "STRING", "1"), value("", "STRING", "2"), value("", "STRING", "3"), value("", "STRING", "4"), value("", "INT64", "5"))
+	empty := value("s", "STRING", "")
+	empty.ParameterValue.ForceSendFields = []string{"Value"}
+	b.want("SELECT text IS NULL, scores FROM ML.PREDICT(MODEL d.m, (SELECT @s AS text))", [][]string{{"false", "[0.1]"}}, empty)
+	null := &bq.QueryParameter{Name: "s", ParameterType: &bq.QueryParameterType{Type: "STRING"}, ParameterValue: &bq.QueryParameterValue{NullFields: []string{"Value"}}}
+	b.want("SELECT text IS NULL FROM ML.PREDICT(MODEL d.m, (SELECT @s AS text))", [][]string{{"true"}}, null)
 	b.fails("SELECT * FROM ML.PREDICT(MODEL d.m, (SELECT @nope AS text))", "invalidQuery", `Query parameter "nope" is not defined`)
 }
 
