@@ -124,9 +124,14 @@ func (o *runOptions) run(ctx context.Context, a *app) error {
 	}
 	results := results{renderer: renderer, one: render.ForMachines(o.format), ui: a.ui}
 	base.OnProgress = a.ui.progress
-	err = sqlscript.Run(ctx, client, statements, sqlscript.Options{
+	outcomes := sqlscript.Run(ctx, client, [][]sqlscript.Statement{statements}, sqlscript.Options{
 		RunID: o.runID, Base: base, OnDone: results.add,
 	})
+	for _, out := range outcomes {
+		if err == nil {
+			err = out.Err
+		}
+	}
 	if err == nil {
 		err = results.finish(ctx)
 	}

@@ -45,30 +45,15 @@ type Job struct {
 	Statistics Statistics
 	// Schema is known here for a dry run only; otherwise [Job.Rows] brings it.
 	Schema Schema
+	// State is DONE unless the caller did not wait.
+	State string
+	// Tables are those that the statement reads, as "project.dataset.table".
+	Tables []string
+	// Stages are those of the query plan, in order.
+	Stages []Stage
 
 	client      *Client
 	destination *bigquery.TableReference // the table of its rows; nil for a script
-}
-
-// Statistics is what BigQuery tells about a job that ended.
-type Statistics struct {
-	StatementType  string // SELECT, INSERT, CREATE_MODEL, SCRIPT, …
-	BytesProcessed int64
-	BytesBilled    int64
-	CacheHit       bool
-
-	// DDLOperation is CREATE, REPLACE, SKIP, DROP or ALTER; "" if the statement is
-	// no DDL. DDLTarget names the table, view, routine or dataset; BigQuery does
-	// not tell the model of CREATE MODEL.
-	DDLOperation string
-	DDLTarget    string
-
-	// Rows changed by DML.
-	Affected, Inserted, Updated, Deleted int64
-
-	// Duration is from the start of the execution to its end.
-	Duration  time.Duration
-	ChildJobs int64 // of a script
 }
 
 // HasRows reports whether the job has a result set worth reading: a SELECT, or a
@@ -134,7 +119,7 @@ func (r *run) attempt(ctx context.Context, n int) (*Job, error) {
 		return nil, err
 	}
 	remote, found, err := r.submit(ctx, body)
-	if err == nil && !r.request.DryRun {
+	if err == nil && !r.request.DryRun && !r.request.NoWait {
 		remote, err = r.await(ctx, n, body, remote)
 	}
 	if remote != nil && remote.JobReference != nil && remote.JobReference.Location != "" {
@@ -159,6 +144,7 @@ func (r *run) attempt(ctx context.Context, n int) (*Job, error) {
 			return nil, err
 		}
 	}
+	job.describe(remote)
 	return job, nil
 }
 
@@ -224,10 +210,10 @@ func (r *run) await(ctx context.Context, attempt int, body, job *bigquery.Job) (
 			location = job.JobReference.Location
 		}
 		if r.request.OnProgress != nil {
-			r.request.OnProgress(Progress{
-				Job:   Reference{body.JobReference.ProjectId, location, body.JobReference.JobId},
-				State: state, Attempt: attempt, Elapsed: time.Since(r.begun),
-			})
+			p := progressOf(job)
+			p.Job = Reference{body.JobReference.ProjectId, location, body.JobReference.JobId}
+			p.State, p.Attempt, p.Elapsed = state, attempt, time.Since(r.begun)
+			r.request.OnProgress(p)
 		}
 		if err := gcp.Sleep(ctx, jitter(pause)); err != nil {
 			return job, err
@@ -318,38 +304,6 @@ func locationOf(err error) string {
 		return m[1]
 	}
 	return ""
-}
-
-func statistics(job *bigquery.Job) Statistics {
-	if job.Statistics == nil {
-		return Statistics{}
-	}
-	s := Statistics{BytesProcessed: job.Statistics.TotalBytesProcessed, ChildJobs: job.Statistics.NumChildJobs}
-	if job.Statistics.StartTime > 0 && job.Statistics.EndTime >= job.Statistics.StartTime {
-		s.Duration = time.Duration(job.Statistics.EndTime-job.Statistics.StartTime) * time.Millisecond
-	}
-	q := job.Statistics.Query
-	if q == nil {
-		return s
-	}
-	s.StatementType = q.StatementType
-	s.BytesProcessed = max(s.BytesProcessed, q.TotalBytesProcessed)
-	s.BytesBilled = q.TotalBytesBilled
-	s.CacheHit = q.CacheHit
-	s.DDLOperation = q.DdlOperationPerformed
-	switch {
-	case q.DdlTargetTable != nil:
-		s.DDLTarget = q.DdlTargetTable.ProjectId + "." + q.DdlTargetTable.DatasetId + "." + q.DdlTargetTable.TableId
-	case q.DdlTargetRoutine != nil:
-		s.DDLTarget = q.DdlTargetRoutine.ProjectId + "." + q.DdlTargetRoutine.DatasetId + "." + q.DdlTargetRoutine.RoutineId
-	case q.DdlTargetDataset != nil:
-		s.DDLTarget = q.DdlTargetDataset.ProjectId + "." + q.DdlTargetDataset.DatasetId
-	}
-	s.Affected = q.NumDmlAffectedRows
-	if d := q.DmlStats; d != nil {
-		s.Inserted, s.Updated, s.Deleted = d.InsertedRowCount, d.UpdatedRowCount, d.DeletedRowCount
-	}
-	return s
 }
 
 // jitter spreads d over [d/2, d].

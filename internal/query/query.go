@@ -76,7 +76,7 @@ type timing struct {
 // which would decode them far more slowly.
 func New(service *bigquery.Service, raw *http.Client, project string) *Client {
 	return &Client{service: service, http: raw, project: project, timing: timing{
-		pollFirst: 100 * time.Millisecond, pollMax: 5 * time.Second, again: time.Second, cancel: 5 * time.Second,
+		pollFirst: 100 * time.Millisecond, pollMax: 5 * time.Second, again: time.Second, cancel: 1500 * time.Millisecond,
 	}}
 }
 
@@ -112,10 +112,19 @@ type Request struct {
 	Reservation string
 	// NoCache makes BigQuery execute a query even if it has the result of an equal one.
 	NoCache bool
+	// Destination ("dataset.table" or "project.dataset.table") keeps the rows of a
+	// query; Write is append, truncate or empty (the default: fail if it has rows).
+	Destination, Write string
+	// CreateSession makes a session for the job, whose id is in [Statistics].
+	// SessionID runs the job in an existing one.
+	CreateSession bool
+	SessionID     string
 	// DryRun only checks the statement: the returned job has Statistics and Schema
 	// but no rows, and nothing was executed.
 	DryRun bool
 
+	// NoWait returns as soon as BigQuery has accepted the job.
+	NoWait bool
 	// ID is the job id without its attempt number, as made by [Request.JobID]. Two
 	// runs with the same ID are the same run: the second one attaches to the job of
 	// the first. If empty a random one is taken.
@@ -133,6 +142,13 @@ type Progress struct {
 	State   string // PENDING or RUNNING
 	Attempt int    // counts from 1
 	Elapsed time.Duration
+
+	// What the job has done so far, as far as BigQuery tells.
+	Stage                     string // the first that is not complete
+	Stages, StagesDone        int
+	RowsRead, Bytes           int64
+	SlotTime                  time.Duration
+	ActiveUnits, PendingUnits int64 // of work
 }
 
 // Reference names a job.
@@ -169,7 +185,11 @@ func CheckRunID(id string) error {
 // that changes what the job does, so that an edited statement under a known run id
 // is a new job and never mistaken for the old one.
 func (r Request) JobID(run, statement string) string {
-	meaning, err := json.Marshal([]any{r.SQL, r.DefaultDataset, r.Parameters, r.DryRun})
+	parts := []any{r.SQL, r.DefaultDataset, r.Parameters, r.DryRun}
+	if r.Destination != "" {
+		parts = append(parts, r.Destination, r.Write)
+	}
+	meaning, err := json.Marshal(parts)
 	if err != nil { // strings, numbers and slices of them always marshal
 		panic(err)
 	}
@@ -205,6 +225,25 @@ func (r Request) job(ref Reference) (*bigquery.Job, error) {
 			return nil, fmt.Errorf("default dataset %q is not of the form DATASET or PROJECT.DATASET", r.DefaultDataset)
 		}
 		q.DefaultDataset = &bigquery.DatasetReference{ProjectId: project, DatasetId: dataset}
+	}
+	if r.Destination != "" {
+		rest, table, _ := cutLast(r.Destination, ".")
+		project, dataset, qualified := cutLast(rest, ".")
+		if !qualified {
+			project, dataset = ref.Project, rest
+		}
+		if project == "" || dataset == "" || table == "" {
+			return nil, fmt.Errorf("destination table %q is not of the form DATASET.TABLE or PROJECT.DATASET.TABLE", r.Destination)
+		}
+		q.DestinationTable = &bigquery.TableReference{ProjectId: project, DatasetId: dataset, TableId: table}
+		q.WriteDisposition = "WRITE_EMPTY"
+		if r.Write != "" {
+			q.WriteDisposition = "WRITE_" + strings.ToUpper(r.Write)
+		}
+	}
+	q.CreateSession = r.CreateSession
+	if r.SessionID != "" {
+		q.ConnectionProperties = []*bigquery.ConnectionProperty{{Key: "session_id", Value: r.SessionID}}
 	}
 	return &bigquery.Job{
 		JobReference: &bigquery.JobReference{ProjectId: ref.Project, Location: ref.Location, JobId: ref.ID},

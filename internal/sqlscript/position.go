@@ -9,12 +9,12 @@ import (
 )
 
 func (s *Source) statement(start, end int) Statement {
-	line, column := place(s.Text, start)
+	line, column := s.place(start)
 	return Statement{SQL: s.Text[start:end], Line: line, Column: column, source: s, start: start}
 }
 
 func (s *Source) errorAt(offset int, err error) error {
-	line, column := place(s.Text, offset)
+	line, column := s.place(offset)
 	return &PositionError{File: s.Name, Line: line, Column: column, Err: err}
 }
 
@@ -45,7 +45,15 @@ func (s Statement) Position(line, column int) (fileLine, fileColumn int) {
 		}
 		offset += size
 	}
-	return place(s.source.Text, s.start+offset)
+	return s.source.place(s.start + offset)
+}
+
+// place returns line and column of an offset in what the user wrote.
+func (s *Source) place(offset int) (line, column int) {
+	if s.template != nil {
+		return place(s.template.text, s.template.offset(offset))
+	}
+	return place(s.Text, offset)
 }
 
 // place returns line and column, in characters from 1, of an offset.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
@@ -16,11 +17,14 @@ import (
 
 // recorder remembers requests and fails those whose SQL it has an error for.
 type recorder struct {
+	mu       sync.Mutex
 	requests []query.Request
 	errors   map[string]error
 }
 
 func (r *recorder) Run(_ context.Context, request query.Request) (*query.Job, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.requests = append(r.requests, request)
 	if err := r.errors[request.SQL]; err != nil {
 		return nil, err
@@ -37,10 +41,20 @@ func split(t *testing.T, text string) []sqlscript.Statement {
 	return statements
 }
 
+// run runs one file and returns its first error.
+func run(ctx context.Context, r sqlscript.Runner, statements []sqlscript.Statement, o sqlscript.Options) error {
+	for _, out := range sqlscript.Run(ctx, r, [][]sqlscript.Statement{statements}, o) {
+		if out.Err != nil {
+			return out.Err
+		}
+	}
+	return nil
+}
+
 func TestRunInOrder(t *testing.T) {
 	r := new(recorder)
 	var done []string
-	err := sqlscript.Run(t.Context(), r, split(t, "SELECT 1; SELECT 1; SELECT 3"), sqlscript.Options{
+	err := run(t.Context(), r, split(t, "SELECT 1; SELECT 1; SELECT 3"), sqlscript.Options{
 		RunID: "run", Base: query.Request{Location: "EU"},
 		OnDone: func(_ context.Context, s sqlscript.Statement, job *query.Job) error {
 			done = append(done, s.SQL+" "+job.ID)
@@ -66,7 +80,7 @@ func TestRunInOrder(t *testing.T) {
 func TestRunSendsAScriptAsOne(t *testing.T) {
 	r := new(recorder)
 	text := "DECLARE x INT64; SELECT x;"
-	if err := sqlscript.Run(t.Context(), r, split(t, text), sqlscript.Options{}); err != nil {
+	if err := run(t.Context(), r, split(t, text), sqlscript.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.requests) != 1 || !r.requests[0].Script || r.requests[0].SQL != text {
@@ -77,7 +91,7 @@ func TestRunSendsAScriptAsOne(t *testing.T) {
 func TestRunStopsAtTheFirstFailure(t *testing.T) {
 	failure := &query.JobError{Reason: "invalidQuery", Message: "no", Line: 2, Column: 3}
 	r := &recorder{errors: map[string]error{"SELECT\n  x": failure}}
-	err := sqlscript.Run(t.Context(), r, split(t, "SELECT 1;\n SELECT\n  x; SELECT 3"), sqlscript.Options{})
+	err := run(t.Context(), r, split(t, "SELECT 1;\n SELECT\n  x; SELECT 3"), sqlscript.Options{})
 	var at *sqlscript.PositionError
 	if !errors.As(err, &at) || !errors.Is(err, failure) || at.File != "f.sql" || at.Line != 3 || at.Column != 3 {
 		t.Errorf("got %v", err)
@@ -89,7 +103,7 @@ func TestRunStopsAtTheFirstFailure(t *testing.T) {
 
 func TestRunStopsWhenAResultCannotBeWritten(t *testing.T) {
 	r, full := new(recorder), errors.New("the disk is full")
-	err := sqlscript.Run(t.Context(), r, split(t, "SELECT 1; SELECT 2"), sqlscript.Options{
+	err := run(t.Context(), r, split(t, "SELECT 1; SELECT 2"), sqlscript.Options{
 		OnDone: func(context.Context, sqlscript.Statement, *query.Job) error { return full },
 	})
 	if !errors.Is(err, full) || len(r.requests) != 1 || err.Error() != "f.sql:1:1: the disk is full" {
@@ -100,7 +114,7 @@ func TestRunStopsWhenAResultCannotBeWritten(t *testing.T) {
 func TestRunSendsNothingAfterTheContextEnded(t *testing.T) {
 	r, why := new(recorder), errors.New("Ctrl-C")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := sqlscript.Run(ctx, r, split(t, "SELECT 1; SELECT 2"), sqlscript.Options{
+	err := run(ctx, r, split(t, "SELECT 1; SELECT 2"), sqlscript.Options{
 		OnDone: func(context.Context, sqlscript.Statement, *query.Job) error { cancel(why); return nil },
 	})
 	if !errors.Is(err, why) || len(r.requests) != 1 {

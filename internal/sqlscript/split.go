@@ -21,11 +21,16 @@ import (
 
 	"github.com/cloudspannerecosystem/memefish"
 	"github.com/cloudspannerecosystem/memefish/token"
+	bigquery "google.golang.org/api/bigquery/v2"
 )
 
 // Source is one text to run. Name stands in messages: the file's path, or what
 // else tells the user where the text came from.
-type Source struct{ Name, Text string }
+type Source struct {
+	Name, Text string
+
+	template *template // where the text came from, if [Expand] made it
+}
 
 // Statement is what becomes one job.
 type Statement struct {
@@ -36,9 +41,14 @@ type Statement struct {
 	Script bool
 	// Line and Column (from 1, in characters) are where SQL starts.
 	Line, Column int
+	// Parameters are set by [Bind].
+	Parameters []*bigquery.QueryParameter
+	// Expect are the expectations that comments state of the statement.
+	Expect []Expectation
 
 	source *Source
-	start  int // of SQL in the source's text
+	start  int           // of SQL in the source's text
+	words  []token.Token // without semicolons, except for a script
 }
 
 // File is the name of the source.
@@ -78,12 +88,18 @@ func Split(source Source) ([]Statement, error) {
 		first      = -1          // where the first statement starts
 		last       int           // where the last token, semicolons included, ends
 		script     bool
+		all        []token.Token // of the whole source
+		comments   []comment
 	)
 	for {
 		t, err := l.next()
 		if err != nil {
 			return nil, err
 		}
+		for _, c := range t.Comments {
+			comments = append(comments, comment{c, len(statements), len(words) == 0})
+		}
+		all = append(all, t)
 		if t.Kind != ";" && t.Kind != token.TokenEOF {
 			words = append(words, t)
 			continue
@@ -95,7 +111,9 @@ func Split(source Source) ([]Statement, error) {
 			}
 			last = end
 			script = script || needsScript(words)
-			statements = append(statements, source.statement(start, end))
+			s := source.statement(start, end)
+			s.words = words
+			statements = append(statements, s)
 			words = nil
 		}
 		if t.Kind == token.TokenEOF {
@@ -103,15 +121,15 @@ func Split(source Source) ([]Statement, error) {
 		}
 		last = int(t.End)
 	}
-	switch {
-	case len(statements) == 0:
+	if len(statements) == 0 {
 		return nil, &PositionError{File: source.Name, Err: ErrEmpty}
-	case script:
-		whole := source.statement(first, last)
-		whole.Script = true
-		return []Statement{whole}, nil
 	}
-	return statements, nil
+	if script {
+		whole := source.statement(first, last)
+		whole.Script, whole.words = true, all[:len(all)-1]
+		statements = []Statement{whole}
+	}
+	return statements, source.expectations(statements, comments)
 }
 
 // Statements that BigQuery only knows inside of a script: the procedural language.
