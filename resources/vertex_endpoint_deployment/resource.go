@@ -245,7 +245,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		save()
 		if made && !gcp.IsInterrupted(ctx, err) {
 			err = fmt.Errorf("%w\n\nThe endpoint exists and is in the state. Terraform marks it as tainted, which would replace it with all that it serves: "+
-				"to keep it, `terraform untaint` it, correct the cause and apply again", err)
+				"to keep it, `terraform untaint` it, correct the cause and apply again.", err)
 		}
 		tfkit.AddCreateFailure(ctx, &resp.Diagnostics, "create", "endpoint", spec.Name.ID, err)
 		return

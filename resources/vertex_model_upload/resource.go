@@ -96,7 +96,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"labels":      tfkit.LabelsAttribute("the model"),
 			"artifact_uri": schema.StringAttribute{
 				Optional:            true,
-				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$`), "Invalid artifact_uri", "a folder in Cloud Storage, gs://BUCKET/PATH/")},
+				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$`), "Invalid artifact_uri", "a folder in Cloud Storage, gs://BUCKET/PATH/, where the bucket has 3 or more lower-case letters, digits, ., _ and -")},
 				MarkdownDescription: "Folder in Cloud Storage that holds the model artifact, `gs://BUCKET/PATH/`. It may be left out for a container that brings its own model. A change uploads a new version.",
 			},
 			"container_spec": schema.SingleNestedAttribute{
