@@ -18,13 +18,14 @@ var layers = map[string][]string{
 		"github.com/goccy/", module + "/emulator", "github.com/hashicorp/terraform-plugin-testing", module + "/internal/acctest",
 		"github.com/spf13/cobra", module + "/cmd",
 	},
-	"./cmd/gcpml":          {"github.com/goccy/", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
-	"./internal/gcp":       {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/query"},
-	"./internal/vertex":    {"github.com/hashicorp/", module + "/internal/bqml", module + "/internal/query"},
-	"./internal/bqml":      {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/sqlscript"},
-	"./internal/query":     {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/sqlscript"},
-	"./internal/sqlscript": {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml"},
-	"./internal/render":    {"github.com/hashicorp/", "github.com/spf13/cobra"},
+	"./cmd/gcpml":           {"github.com/goccy/", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
+	"./internal/gcp":        {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/query"},
+	"./internal/vertex":     {"github.com/hashicorp/", module + "/internal/bqml", module + "/internal/query"},
+	"./internal/bqml":       {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/sqlscript"},
+	"./internal/query":      {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/sqlscript"},
+	"./internal/rowpredict": {"github.com/hashicorp/", "github.com/spf13/cobra", module + "/internal/vertex", module + "/internal/sqlscript", module + "/internal/render"},
+	"./internal/sqlscript":  {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml"},
+	"./internal/render":     {"github.com/hashicorp/", "github.com/spf13/cobra"},
 }
 
 func TestLayers(t *testing.T) {

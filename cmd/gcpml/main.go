@@ -66,6 +66,7 @@ func newRootCommand(a *app) *cobra.Command {
 // commands are the subcommands besides help and completion, each in its own file.
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
+	newPredictCommand,
 }
 
 func versionText() string {

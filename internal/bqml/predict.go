@@ -171,6 +171,16 @@ func (s *Service) Predict(ctx context.Context, r PredictRequest) (*Prediction, e
 	return out, nil
 }
 
+// AwaitGrant runs fn, which predicts with a model, and again while it is refused
+// because a grant of the connection's service account has not taken effect.
+func (s *Service) AwaitGrant(ctx context.Context, m *Model, o Options, fn func(context.Context) error) error {
+	err := fn(ctx)
+	if err == nil || o.Propagation == 0 || !strings.Contains(strings.ToLower(err.Error()), "gserviceaccount.com") {
+		return err // no refusal that could be recognised
+	}
+	return s.propagation(ctx, m.Connection, m.Endpoint.Project, o).Do(ctx, fn)
+}
+
 // refusedRowsError lets the propagation loop look at the status of rows.
 type refusedRowsError struct{ status string }
 

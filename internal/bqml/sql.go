@@ -20,7 +20,8 @@ import (
 // compares: text that would escape from its quotes is never sent.
 type Statement struct {
 	sql  strings.Builder
-	want []token.Token
+	own  strings.Builder // sql with a stand-in for each query of the user
+	want []token.Token   // of own
 	err  error
 }
 
@@ -54,11 +55,15 @@ func (s *Statement) Literal(text string) *Statement {
 func (s *Statement) Subquery(sql string) *Statement {
 	sql, err := subquery(sql)
 	s.note(err)
-	return s.Fixed("(\n" + sql + "\n)")
+	s.sql.WriteString("(\n" + sql + "\n)")
+	s.own.WriteString(" query ")
+	s.want = append(s.want, token.Token{Kind: token.TokenIdent, AsString: "query"})
+	return s
 }
 
 func (s *Statement) append(sql string, tokens ...token.Token) {
 	s.sql.WriteString(sql)
+	s.own.WriteString(sql)
 	s.want = append(s.want, tokens...)
 }
 
@@ -73,7 +78,7 @@ func (s *Statement) Finish() (string, error) {
 	if s.err != nil {
 		return "", s.err
 	}
-	got, err := lex(s.sql.String())
+	got, err := lex(s.own.String())
 	if err != nil {
 		return "", fmt.Errorf("the rendered SQL cannot be read back and is not sent: %w", err)
 	}

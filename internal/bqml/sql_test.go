@@ -226,3 +226,22 @@ func lexed(t testing.TB, sql string) []token.Token {
 	}
 	return tokens
 }
+
+// A user's query stands as it is between parentheses, also if it holds names that
+// only BigQuery lexes; one that would end before its place does is refused.
+func TestStatementSubquery(t *testing.T) {
+	for _, query := range []string{"SELECT 1", "SELECT * FROM my-project-1a.d.t -- all", "SELECT ')', \"(\"\n;"} {
+		var s Statement
+		got, err := s.Fixed("SELECT * FROM ").Subquery(query).Fixed(" AS ").Identifier("a`b").Finish()
+		want := "SELECT * FROM (\n" + strings.TrimSuffix(query, ";") + "\n) AS `a\\`b`"
+		if err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	for _, query := range []string{"", "SELECT 1) UNION ALL (SELECT 2", "SELECT 1; DROP TABLE t", "SELECT (1"} {
+		var s Statement
+		if got, err := s.Fixed("SELECT * FROM ").Subquery(query).Finish(); err == nil {
+			t.Errorf("%q became %q", query, got)
+		}
+	}
+}
