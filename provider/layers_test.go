@@ -15,10 +15,10 @@ const module = "github.com/gcpml/terraform-provider-gcpml"
 // through others. .golangci.yml holds what each file may name.
 var layers = map[string][]string{
 	".": { // what users download: no engine, no emulator, no test framework, no command line
-		"github.com/goccy/", module + "/emulator", "github.com/hashicorp/terraform-plugin-testing", module + "/internal/acctest",
+		"github.com/goccy/bigquery-emulator", "github.com/goccy/go-googlesql", "github.com/goccy/googlesqlite", module + "/emulator", "github.com/hashicorp/terraform-plugin-testing", module + "/internal/acctest",
 		"github.com/spf13/cobra", module + "/cmd",
 	},
-	"./cmd/gcpml":           {"github.com/goccy/", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
+	"./cmd/gcpml":           {"github.com/goccy/bigquery-emulator", "github.com/goccy/go-googlesql", "github.com/goccy/googlesqlite", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
 	"./internal/gcp":        {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/query"},
 	"./internal/vertex":     {"github.com/hashicorp/", module + "/internal/bqml", module + "/internal/query"},
 	"./internal/bqml":       {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/sqlscript"},
