@@ -15,6 +15,7 @@ package emulator
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,8 +48,10 @@ type Options struct {
 	// StorageDir is a folder with one sub-folder for each bucket to start with. It
 	// cannot be combined with Objects.
 	StorageDir string
-	// EnableFaults opens /_emulator/faults.
+	// EnableFaults opens the parts of /_emulator/ that change what the emulator does.
 	EnableFaults bool
+	// FaultToken is what a request to them has to bring; default: a random one.
+	FaultToken string
 	// Logger receives what happens; default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -64,6 +67,8 @@ type Object struct {
 type Server struct {
 	// Addr is the "host:port" it listens on.
 	Addr string
+	// FaultToken opens what [Options.EnableFaults] enables; empty without that.
+	FaultToken string
 
 	http    *http.Server
 	served  chan struct{}
@@ -89,6 +94,12 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		cancel: cancel,
 		faults: fault.NewSet(),
 	}
+	if opts.EnableFaults {
+		s.FaultToken = opts.FaultToken
+		if s.FaultToken == "" {
+			s.FaultToken = rand.Text()
+		}
+	}
 	defer func() {
 		if err != nil {
 			_ = listener.Close()
@@ -103,6 +114,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler:           rest.Guard(handler),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       fault.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -56,6 +56,7 @@ func get(t *testing.T, srv *Server, path string, body ...string) (int, string) {
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	req.Header.Set("Authorization", "Bearer "+srv.FaultToken)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {

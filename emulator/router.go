@@ -4,9 +4,11 @@
 package emulator
 
 import (
+	"crypto/subtle"
 	"net/http"
 	"strings"
 
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/journal"
 )
@@ -41,21 +43,50 @@ func isGRPC(r *http.Request) bool {
 
 func isAdmin(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/_emulator/") }
 
-// admin is the emulator's own surface. It is not journalled.
-func (s *Server) admin(inv *inventory.Inventory, timeline *inventory.Timeline, calls *journal.Journal, faults bool) http.Handler {
+// views are what the emulator tells of itself.
+type views struct {
+	inventory *inventory.Inventory
+	timeline  *inventory.Timeline
+	journal   *journal.Journal
+	counters  *journal.Counters
+}
+
+// admin is the emulator's own surface. It is not journalled. What it tells is open
+// to everyone who reaches the port, as the APIs are; what changes the emulator's
+// behaviour is off by default and wants a token.
+func (s *Server) admin(v views, now *clock.Virtual) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_emulator/health", func(w http.ResponseWriter, _ *http.Request) {
 		inventory.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "service": "gcpml-emulator"})
 	})
-	mux.Handle("GET /_emulator/inventory", inv)
-	mux.Handle("GET /_emulator/timeline", timeline)
-	mux.Handle("GET /_emulator/journal", calls)
-	if faults {
-		mux.Handle("/_emulator/faults", s.faults)
-	} else {
-		mux.HandleFunc("/_emulator/faults", func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "faults are off: start the emulator with --enable-faults", http.StatusForbidden)
-		})
-	}
+	mux.Handle("GET /_emulator/inventory", v.inventory)
+	mux.Handle("GET /_emulator/timeline", v.timeline)
+	mux.Handle("GET /_emulator/journal", v.journal)
+	mux.Handle("GET /_emulator/counters", v.counters)
+
+	mux.Handle("/_emulator/faults", s.guarded(s.faults))
+	mux.Handle("GET /_emulator/methods", s.guarded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		inventory.WriteJSON(w, http.StatusOK, map[string]any{"methods": s.faults.Methods()})
+	})))
+	mux.Handle("/_emulator/clock", s.guarded(now))
 	return mux
+}
+
+// guarded lets through who brings the token.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("X-Gcpml-Fault-Token")
+		if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			token = bearer
+		}
+		switch {
+		case s.FaultToken == "":
+			http.Error(w, "faults are off: start the emulator with --enable-faults", http.StatusForbidden)
+		case subtle.ConstantTimeCompare([]byte(token), []byte(s.FaultToken)) != 1:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the token that was printed at the start is required: send it as Authorization: Bearer TOKEN", http.StatusUnauthorized)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }

@@ -6,6 +6,7 @@ package emulator
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
@@ -38,19 +39,20 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 		return nil, err
 	}
 	var (
-		now      = clock.Real{}
+		now      = new(clock.Virtual)
 		projects = project.NewRegistry()
 		inv      = inventory.New()
 		timeline = new(inventory.Timeline)
+		names    = project.Names{Registry: projects, ShowID: switches.Is(assume.ProjectInNames, "id")}
 		calls    = journal.New(now)
+		effects  = journal.NewCounters(names.ByID)
 		server   = grpc.NewServer(
 			grpc.MaxRecvMsgSize(rest.MaxBody),
-			grpc.ChainUnaryInterceptor(calls.Unary, s.faults.Unary, explainUnary),
+			grpc.ChainUnaryInterceptor(calls.Unary, s.faults.Unary, effects.Unary, explainUnary),
 			grpc.StreamInterceptor(explainStream),
 		)
 		routes = new(router)
 	)
-	names := project.Names{Registry: projects, ShowID: switches.Is(assume.ProjectInNames, "id")}
 
 	// Vertex AI, with the operations of its resources and the model servers.
 	models, err := serving.NewCatalog(opts.ModelServers, now, opts.Logger)
@@ -60,6 +62,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	s.onClose(models.Close)
 	work := operations.New(now, names)
 	s.onClose(work.Close)
+	work.OnEnd(effects.OperationEnded)
 	work.Register(server)
 	vertex := vertexai.New(vertexai.Config{
 		Clock: now, Assume: switches, Names: names, Operations: work, Serving: models, Timeline: timeline,
@@ -84,7 +87,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	s.onClose(func() { _ = sql.Close() })
 	front := bigquery.New(bigquery.Config{
 		Addr: s.Addr, Projects: projects, Clock: now, Assume: switches,
-		Engine: sql, Connections: connections, Permissions: policies, Vertex: vertexForBigQuery{vertex},
+		Engine: sql, Connections: connections, Permissions: policies, Vertex: vertexForBigQuery{vertex}, Effects: effects,
 	})
 	s.onClose(front.Close)
 	inv.Add("datasets", front.Datasets)
@@ -116,18 +119,34 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	}
 	routes.handle("/", bucket)
 
-	admin := s.admin(inv, timeline, calls, opts.EnableFaults)
-	api := calls.Middleware(s.faults.Middleware(routes))
+	admin := s.admin(views{inv, timeline, calls, effects}, now)
+	native, api := calls.Middleware(server), calls.Middleware(routes)
+	if opts.EnableFaults {
+		s.faults.Know(grpcMethods(server), slices.Concat(front.Routes(), iam.V1Routes, storage.Routes))
+		native, api = s.faults.Wire(native), s.faults.Wire(calls.Middleware(s.faults.Middleware(routes)))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isGRPC(r):
-			calls.Middleware(server).ServeHTTP(w, r)
+			native.ServeHTTP(w, r)
 		case isAdmin(r):
 			admin.ServeHTTP(w, r)
 		default:
 			api.ServeHTTP(w, r)
 		}
 	}), nil
+}
+
+// grpcMethods lists the full names of a server's methods.
+func grpcMethods(server *grpc.Server) []string {
+	var out []string
+	for service, info := range server.GetServiceInfo() {
+		for _, m := range info.Methods {
+			out = append(out, "/"+service+"/"+m.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func storageObjects(objects []Object) []storage.Object {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,6 +200,9 @@ func call(t *testing.T, srv *emulator.Server, method, path string, body any) (in
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if strings.HasPrefix(path, "/_emulator/") {
+		req.Header.Set("Authorization", "Bearer "+srv.FaultToken)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

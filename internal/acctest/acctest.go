@@ -10,6 +10,7 @@ package acctest
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,6 +47,8 @@ var Factories = map[string]func() (tfprotov6.ProviderServer, error){
 type Twin struct {
 	// Host is host:port, for emulator_host.
 	Host string
+
+	token string // opens what --enable-faults enables
 }
 
 // Start starts an emulator with these flags of `gcpml-emulator start`, stops it
@@ -58,6 +61,8 @@ func Start(t testing.TB, flags ...string) *Twin {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary(t), append([]string{"start", "--listen", "127.0.0.1:0"}, flags...)...)
+	tw := &Twin{token: rand.Text()}
+	cmd.Env = append(os.Environ(), "GCPML_EMULATOR_FAULT_TOKEN="+tw.token)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	log := &tail{}
@@ -82,7 +87,8 @@ func Start(t testing.TB, flags ...string) *Twin {
 		t.Fatalf("the emulator did not print its address but %q (%v); its log: %s", line, err, log)
 	}
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	return &Twin{Host: host}
+	tw.Host = host
+	return tw
 }
 
 func binary(t testing.TB) string {
@@ -170,15 +176,7 @@ func (tw *Twin) get(t testing.TB, what string, into any) {
 }
 
 func (tw *Twin) read(what string, into any) error {
-	resp, err := http.Get("http://" + tw.Host + "/_emulator/" + what)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("/_emulator/%s answered %s", what, resp.Status)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
+	return tw.admin(http.MethodGet, what, nil, into)
 }
 
 // managed are the sections of the inventory that hold what the provider makes.

@@ -5,10 +5,7 @@ package acctest
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,51 +146,4 @@ func (c *CLI) KillProvider() int {
 		}
 	}
 	return killed
-}
-
-// Hold makes the emulator keep back the reply to the next call of this method
-// after the call took effect (see `--enable-faults`), until release is called.
-// fired reports whether that has happened.
-func (tw *Twin) Hold(t testing.TB, method string) (fired func() bool, release func()) {
-	t.Helper()
-	body, err := json.Marshal(map[string]any{"method": method, "action": "hold"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.Post("http://"+tw.Host+"/_emulator/faults", "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var set struct{ ID string }
-	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil || resp.StatusCode/100 != 2 {
-		t.Fatalf("setting a fault: %s, %v", resp.Status, err)
-	}
-	fired = func() bool {
-		var list struct {
-			Faults []struct {
-				ID    string
-				Fired bool
-			}
-		}
-		tw.get(t, "faults", &list)
-		for _, f := range list.Faults {
-			if f.ID == set.ID {
-				return f.Fired
-			}
-		}
-		return false
-	}
-	release = func() {
-		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodDelete, "http://"+tw.Host+"/_emulator/faults?id="+set.ID, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	}
-	return fired, release
 }

@@ -19,10 +19,13 @@ import (
 // hostVariable names the emulator to every program of gcpml.
 const hostVariable = "GCPML_EMULATOR_HOST"
 
+// tokenVariable holds the token for what --enable-faults enables.
+const tokenVariable = "GCPML_EMULATOR_FAULT_TOKEN"
+
 // variables are what the programs around gcpml read to find the emulator.
-func variables(host string) []string {
+func variables(host, token string) []string {
 	url := "http://" + host
-	return []string{
+	out := []string{
 		hostVariable + "=" + host,
 		// Google Cloud client libraries.
 		"STORAGE_EMULATOR_HOST=" + url,
@@ -34,10 +37,14 @@ func variables(host string) []string {
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER=" + url + "/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + url + "/storage/v1/",
 	}
+	if token != "" {
+		out = append(out, tokenVariable+"="+token)
+	}
+	return out
 }
 
 func newEnv() *cobra.Command {
-	var host string
+	var host, addressFile string
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print the shell exports that point other programs at the emulator",
@@ -45,6 +52,14 @@ func newEnv() *cobra.Command {
   eval "$(gcpml-emulator env --host 127.0.0.1:9200)"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			token := os.Getenv(tokenVariable)
+			if addressFile != "" {
+				raw, err := os.ReadFile(addressFile)
+				if err != nil {
+					return fmt.Errorf("--address-file: %w", err)
+				}
+				host, token, _ = strings.Cut(strings.TrimSpace(string(raw)), "\n")
+			}
 			if host == "" {
 				host = os.Getenv(hostVariable)
 			}
@@ -54,7 +69,7 @@ func newEnv() *cobra.Command {
 			if !answers(cmd.Context(), host) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "gcpml-emulator: nothing answers at %s yet; start it with gcpml-emulator start --listen %s\n", host, host)
 			}
-			for _, v := range variables(host) {
+			for _, v := range variables(host, token) {
 				name, value, _ := strings.Cut(v, "=")
 				fmt.Fprintf(cmd.OutOrStdout(), "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 			}
@@ -62,6 +77,8 @@ func newEnv() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&host, "host", "", "`host:port` of the emulator (default: $GCPML_EMULATOR_HOST, else "+defaultListen+")")
+	cmd.Flags().StringVar(&addressFile, "address-file", "", "the `file` that start wrote: the host, and the token of --enable-faults")
+	cmd.MarkFlagsMutuallyExclusive("host", "address-file")
 	return cmd
 }
 

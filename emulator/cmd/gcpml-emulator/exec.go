@@ -33,7 +33,7 @@ passed on to it.`,
 			host := os.Getenv(hostVariable)
 			if host != "" && answers(cmd.Context(), host) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "gcpml-emulator: using the emulator at %s\n", host)
-				return runCommand(cmd, args, host)
+				return runCommand(cmd, args, host, "")
 			}
 			srv, err := emulator.Start(cmd.Context(), flags.options(cmd.ErrOrStderr()))
 			if err != nil {
@@ -46,7 +46,7 @@ passed on to it.`,
 				fmt.Fprint(cmd.ErrOrStderr(), "gcpml-emulator: ")
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "started an emulator for this command at %s\n", srv.Addr)
-			return runCommand(cmd, args, srv.Addr)
+			return runCommand(cmd, args, srv.Addr, srv.FaultToken)
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -55,10 +55,10 @@ passed on to it.`,
 }
 
 // runCommand runs args with the environment that names the emulator.
-func runCommand(cmd *cobra.Command, args []string, host string) error {
+func runCommand(cmd *cobra.Command, args []string, host, token string) error {
 	child := exec.Command(args[0], args[1:]...)
 	child.Stdin, child.Stdout, child.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-	child.Env = append(os.Environ(), variables(host)...)
+	child.Env = append(os.Environ(), variables(host, token)...)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)

@@ -6,6 +6,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +40,7 @@ type emulatorFlags struct {
 	modelServers     []string
 	storageDir       string
 	enableFaults     bool
+	faultToken       string
 	verbose          bool
 }
 
@@ -51,7 +53,9 @@ func (f *emulatorFlags) register(cmd *cobra.Command, listen string) {
 	flags.StringArrayVar(&f.assume, "assume", nil, "pick the other answer to a question of UNKNOWNS.md, as `key=value`; repeatable")
 	flags.StringArrayVar(&f.modelServers, "model-server", nil, "serve a container image (may hold *) from a loopback URL, as `IMAGE=URL`; repeatable")
 	flags.StringVar(&f.storageDir, "storage-dir", "", "`folder` with one sub-folder for each Cloud Storage bucket to start with")
-	flags.BoolVar(&f.enableFaults, "enable-faults", false, "open /_emulator/faults, for tests")
+	flags.BoolVar(&f.enableFaults, "enable-faults", false, "open the parts of /_emulator/ that inject faults, for tests")
+	flags.StringVar(&f.faultToken, "fault-token", os.Getenv(tokenVariable), "the `token` that --enable-faults asks for (default: $"+tokenVariable+", else a random one)")
+	flags.Lookup("fault-token").DefValue = "" // no token on a screen
 	flags.BoolVar(&f.verbose, "verbose", false, "log more on standard error")
 }
 
@@ -69,6 +73,7 @@ func (f *emulatorFlags) options(stderr io.Writer) emulator.Options {
 		ModelServers:     f.modelServers,
 		StorageDir:       f.storageDir,
 		EnableFaults:     f.enableFaults,
+		FaultToken:       f.faultToken,
 		Logger:           slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	}
 }

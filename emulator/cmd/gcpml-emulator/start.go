@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +28,9 @@ func newStart() *cobra.Command {
 		Short: "Start the emulator and keep it running until SIGINT or SIGTERM",
 		Long: `Start the emulator and keep it running until SIGINT or SIGTERM.
 
-The first line on standard output is GCPML_EMULATOR_HOST=HOST:PORT. Everything is
-kept in memory and gone when it stops.`,
+The first line on standard output is GCPML_EMULATOR_HOST=HOST:PORT. With
+--enable-faults the second is GCPML_EMULATOR_FAULT_TOKEN=TOKEN. Everything is kept in
+memory and gone when it stops.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			srv, err := emulator.Start(cmd.Context(), flags.options(cmd.ErrOrStderr()))
@@ -36,30 +38,33 @@ kept in memory and gone when it stops.`,
 				return err
 			}
 			if addressFile != "" {
-				if err := writeAddress(addressFile, srv.Addr); err != nil {
+				if err := writeAddress(addressFile, srv.Addr, srv.FaultToken); err != nil {
 					_ = srv.Close()
 					return err
 				}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", hostVariable, srv.Addr)
+			if srv.FaultToken != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", tokenVariable, srv.FaultToken)
+			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "gcpml-emulator: a local twin, not Google Cloud; listening on %s, nothing is kept after it stops\n", srv.Addr)
 			<-cmd.Context().Done()
 			return srv.Close()
 		},
 	}
 	flags.register(cmd, defaultListen)
-	cmd.Flags().StringVar(&addressFile, "address-file", "", "write HOST:PORT to this `file` once the emulator answers")
+	cmd.Flags().StringVar(&addressFile, "address-file", "", "write HOST:PORT, and with --enable-faults a second line with the token, to this `file` once the emulator answers")
 	return cmd
 }
 
 // writeAddress writes the file in one step, so that who waits for it never reads
 // half an address.
-func writeAddress(file, address string) error {
+func writeAddress(file, address, token string) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {
 		return fmt.Errorf("--address-file: %w", err)
 	}
-	_, err = tmp.WriteString(address + "\n")
+	_, err = tmp.WriteString(strings.TrimSpace(address+"\n"+token) + "\n")
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
 	}

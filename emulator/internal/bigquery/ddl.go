@@ -138,6 +138,11 @@ func (x *execution) createModel(ctx context.Context, st *ast.Statement, out *out
 	now := x.cfg.Clock.Now().UnixMilli()
 	m.meta.CreationTime, m.meta.LastModifiedTime, m.meta.Etag, m.meta.Location = now, now, newEtag(), d.meta.Location
 	d.models[t.table] = m
+	if old == nil {
+		x.cfg.Effects.Created(t.modelName())
+	} else {
+		x.cfg.Effects.Updated(t.modelName())
+	}
 	return nil
 }
 
@@ -422,6 +427,7 @@ func (x *execution) dropModel(_ context.Context, st *ast.Statement, out *outcome
 		out.ddl = "DROP"
 		if !x.dryRun {
 			delete(d.models, t.table)
+			x.cfg.Effects.Deleted(t.modelName())
 		}
 	}
 	return nil

@@ -149,6 +149,9 @@ func (s *Server) run(ctx context.Context, j *job) {
 	j.mu.Lock()
 	j.state, j.ended, j.outcome, j.failure = "DONE", s.cfg.Clock.Now().UnixMilli(), out, failure
 	j.mu.Unlock()
+	if j.config.Query != nil && !j.config.DryRun {
+		s.cfg.Effects.Executed(j.config.Query.Query, failure == nil)
+	}
 	close(j.done)
 }
 

@@ -148,6 +148,7 @@ func (s *Server) changeModel(m *model, next *bq.Model) (*bq.Model, error) {
 	}
 	next.Etag, next.LastModifiedTime = newEtag(), now
 	m.meta = next
+	s.cfg.Effects.Updated(m.ref.modelName())
 	return next, nil
 }
 
@@ -179,6 +180,7 @@ func (s *Server) deleteModel(r *request) (any, error) {
 		return nil, err
 	}
 	delete(d.models, m.ref.table)
+	s.cfg.Effects.Deleted(m.ref.modelName())
 	return nil, nil
 }
 

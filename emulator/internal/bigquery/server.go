@@ -73,6 +73,7 @@ type Config struct {
 	Connections Connections
 	Permissions Permissions
 	Vertex      Vertex
+	Effects     Effects // nil: nobody counts
 }
 
 // Server is the API. It is an http.Handler for the paths under /bigquery/v2/,
@@ -93,6 +94,9 @@ type Server struct {
 // New returns a server without datasets. Jobs run until they end or [Server.Close]
 // is called, whatever becomes of the client that started them.
 func New(cfg Config) *Server {
+	if cfg.Effects == nil {
+		cfg.Effects = noEffects{}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		cfg:      cfg,

@@ -2,63 +2,119 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package fault makes chosen calls misbehave, so that clients can be tested
-// against it. A fault names the calls it matches, which of them (the nth) and
-// what happens to that one.
+// against it. A fault names the calls it matches, which of them are hit, when
+// (before the effect, after it, in the middle of the answer) and what happens.
+// It then tells what it saw: a fault that never fired is a test of nothing.
 package fault
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"regexp"
+	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
+	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
-
-	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/glob"
 )
 
-// Action is what happens to the matching call.
+// Action is what happens to a call that is hit.
 type Action string
 
-// Hold lets the call take effect and then keeps back its reply until the fault
-// is deleted or the client goes away.
-const Hold Action = "hold"
+// The actions.
+const (
+	Hold      Action = "hold"      // wait until the fault is released or the client goes away
+	Stall     Action = "stall"     // wait for Spec.Stall, then go on
+	Fail      Action = "status"    // answer Spec.Status
+	Reset     Action = "reset"     // reset the TCP connection
+	Truncate  Action = "truncate"  // send a part of the answer and close the connection
+	Malformed Action = "malformed" // send an answer that does not decode
+)
+
+// Phase is when it happens.
+type Phase string
+
+// The phases. An effect happens once, whatever becomes of its client.
+const (
+	Before      Phase = "before"
+	AfterEffect Phase = "after_effect"
+	MidBody     Phase = "mid_body"
+)
+
+// Always, as Spec.Times, hits every matching call.
+const Always = -1
 
 // Spec is a fault as a client describes it.
 type Spec struct {
-	// Method matches the full gRPC method ("/google.cloud.aiplatform.v1.*/DeployModel")
-	// or, for APIs without gRPC, method and path ("POST /bigquery/v2/*/jobs").
-	// "*" stands for any characters.
+	// ID names the fault; by default it gets a number.
+	ID string `json:"id"`
+	// Method matches the full gRPC method ("/google.cloud.aiplatform.v1.*/DeployModel"),
+	// also of calls that come as REST, or, for APIs without gRPC, method and path
+	// ("POST /bigquery/v2/*/jobs"). "*" stands for any characters.
 	Method string `json:"method"`
-	// Nth is which matching call is hit, counted from 1 (the default) after the
-	// fault was set.
-	Nth    int    `json:"nth"`
+	// Name matches the resource that the call names, for a call that creates one
+	// the name that it will have, if the client chose it; default: any.
+	Name string `json:"name,omitempty"`
+	// Nth is the first matching call that is hit, counted from 1 (the default) after
+	// the fault was set; Times is how many are hit from there on, 1 by default.
+	Nth   int `json:"nth"`
+	Times int `json:"times"`
+	// Probability, if set, is that with which such a call is hit. The same Seed
+	// hits the same calls.
+	Probability float64 `json:"probability,omitempty"`
+	Seed        uint64  `json:"seed,omitempty"`
+	// Phase is after_effect for hold, always mid_body for truncate and malformed,
+	// and before for the others, unless it is given.
+	Phase  Phase  `json:"phase"`
 	Action Action `json:"action"`
+	// Status is what the action "status" answers.
+	Status *Status `json:"status,omitempty"`
+	// Stall is how long the action "stall" waits.
+	Stall Duration `json:"stall,omitempty"`
+	// Fraction is how much of the answer is sent before something happens in its
+	// middle; default 0.5.
+	Fraction float64 `json:"fraction,omitempty"`
 }
 
 // Fault is a fault as it is reported.
 type Fault struct {
-	ID string `json:"id"`
 	Spec
-	// Seen counts the matching calls so far; Fired says that the nth came and took
-	// effect; Holding says that its reply is being held now.
-	Seen    int  `json:"seen"`
-	Fired   bool `json:"fired"`
-	Holding bool `json:"holding"`
+	// Seen counts the matching calls so far, Count those that were hit. Fired says
+	// that there was at least one.
+	Seen  int  `json:"seen"`
+	Count int  `json:"count"`
+	Fired bool `json:"fired"`
+	// Remaining is how many calls will still be hit, -1 for no end. Completed says
+	// that as many were hit as were to be: all, or at least one if there is no end.
+	Remaining int  `json:"remaining"`
+	Completed bool `json:"completed"`
+	// Holding says that a call is being held now.
+	Holding  bool      `json:"holding"`
+	Attempts []Attempt `json:"attempts"`
 }
+
+// Attempt is a matching call.
+type Attempt struct {
+	Time time.Time `json:"time"`
+	// GapMS is the time since the attempt before, DeadlineMS what the client said
+	// it would wait for the answer, if it did. Both in milliseconds.
+	GapMS      float64 `json:"gap_ms"`
+	DeadlineMS float64 `json:"deadline_ms,omitempty"`
+	Name       string  `json:"name,omitempty"`
+	Hit        bool    `json:"hit"`
+}
+
+// maxAttempts bounds what is kept of one fault.
+const maxAttempts = 10_000
 
 type entry struct {
 	Fault
-	pattern  *regexp.Regexp
+	set      *Set
+	taken    int // hits that are due or done
+	holding  int
+	chance   *rand.Rand
 	released chan struct{}
 }
 
@@ -66,36 +122,125 @@ type entry struct {
 type Set struct {
 	mu     sync.Mutex
 	lastID int
-	faults map[int]*entry
+	faults []*entry
+	grpc   []string // known methods; none: any is accepted
+	routes []string
 }
 
 // NewSet returns a set without faults.
-func NewSet() *Set { return &Set{faults: map[int]*entry{}} }
+func NewSet() *Set { return &Set{} }
+
+// Know tells which methods there are: full gRPC methods, and routes of APIs
+// without gRPC such as "GET /bigquery/v2/projects/{projectId}/jobs". Faults for
+// others are refused.
+func (s *Set) Know(grpcMethods, routes []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grpc, s.routes = grpcMethods, routes
+}
+
+// Methods lists what Know told.
+func (s *Set) Methods() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.grpc, s.routes)
+}
+
+var errDuplicate = errors.New("a fault with this id is set already")
 
 // Add sets a fault.
 func (s *Set) Add(spec Spec) (Fault, error) {
+	if err := spec.complete(); err != nil {
+		return Fault{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.known(spec.Method) {
+		return Fault{}, fmt.Errorf(`"method" %q matches no method: GET /_emulator/methods lists them`, spec.Method)
+	}
+	s.lastID++
+	if spec.ID == "" {
+		spec.ID = strconv.Itoa(s.lastID)
+	}
+	if slices.ContainsFunc(s.faults, func(e *entry) bool { return e.ID == spec.ID }) {
+		return Fault{}, errDuplicate
+	}
+	e := &entry{
+		Fault: Fault{Spec: spec, Attempts: []Attempt{}}, set: s,
+		chance: rand.New(rand.NewPCG(spec.Seed, 0)), released: make(chan struct{}), //nolint:gosec // wanted: the same numbers for the same seed
+	}
+	s.faults = append(s.faults, e)
+	return e.report(), nil
+}
+
+// complete fills the defaults in and refuses what makes no sense.
+func (spec *Spec) complete() error {
 	if spec.Nth == 0 {
 		spec.Nth = 1
 	}
+	if spec.Times == 0 {
+		spec.Times = 1
+	}
+	if spec.Fraction == 0 {
+		spec.Fraction = 0.5
+	}
+	atBody := spec.Action == Truncate || spec.Action == Malformed
+	if spec.Phase == "" {
+		switch {
+		case atBody:
+			spec.Phase = MidBody
+		case spec.Action == Hold:
+			spec.Phase = AfterEffect
+		default:
+			spec.Phase = Before
+		}
+	}
 	switch {
 	case spec.Method == "":
-		return Fault{}, errors.New(`"method" is required`)
+		return errors.New(`"method" is required`)
 	case spec.Nth < 0:
-		return Fault{}, fmt.Errorf(`"nth" is %d: it counts from 1`, spec.Nth)
-	case spec.Action != Hold:
-		return Fault{}, fmt.Errorf(`"action" %q is not known: use %q`, spec.Action, Hold)
+		return fmt.Errorf(`"nth" is %d: it counts from 1`, spec.Nth)
+	case spec.Times < Always:
+		return fmt.Errorf(`"times" is %d: want a number of calls, or -1 for all`, spec.Times)
+	case spec.Probability < 0 || spec.Probability > 1:
+		return fmt.Errorf(`"probability" is %v: want 0 to 1`, spec.Probability)
+	case spec.Fraction < 0 || spec.Fraction > 1:
+		return fmt.Errorf(`"fraction" is %v: want 0 to 1`, spec.Fraction)
+	case !slices.Contains([]Action{Hold, Stall, Fail, Reset, Truncate, Malformed}, spec.Action):
+		return fmt.Errorf(`"action" %q is not known: use hold, stall, status, reset, truncate or malformed`, spec.Action)
+	case !slices.Contains([]Phase{Before, AfterEffect, MidBody}, spec.Phase):
+		return fmt.Errorf(`"phase" %q is not known: use before, after_effect or mid_body`, spec.Phase)
+	case atBody && spec.Phase != MidBody:
+		return fmt.Errorf(`"action" %q happens to the answer: its phase is mid_body`, spec.Action)
+	case spec.Action == Fail && spec.Phase == MidBody:
+		return errors.New(`"action" "status" cannot come in the middle of an answer: use before or after_effect`)
+	case (spec.Action == Fail) != (spec.Status != nil):
+		return errors.New(`"status" belongs to the action "status", which needs it`)
+	case (spec.Action == Stall) != (spec.Stall > 0):
+		return errors.New(`"stall", a duration such as "5s", belongs to the action "stall", which needs it`)
 	}
-	pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(spec.Method), `\*`, ".*") + "$"
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastID++
-	e := &entry{
-		Fault:    Fault{ID: strconv.Itoa(s.lastID), Spec: spec},
-		pattern:  regexp.MustCompile(pattern),
-		released: make(chan struct{}),
+	if spec.Status != nil {
+		return spec.Status.complete()
 	}
-	s.faults[s.lastID] = e
-	return e.Fault, nil
+	return nil
+}
+
+// known reports whether a pattern can match anything; s.mu is held.
+func (s *Set) known(pattern string) bool {
+	overlaps := func(method string) bool { return glob.Overlap(pattern, method) }
+	return len(s.grpc)+len(s.routes) == 0 || slices.ContainsFunc(s.grpc, overlaps) || slices.ContainsFunc(s.routes, overlaps)
+}
+
+// report is the fault as it is now; the set's mu is held.
+func (e *entry) report() Fault {
+	f := e.Fault
+	f.Fired, f.Holding = f.Count > 0, e.holding > 0
+	f.Remaining, f.Completed = max(f.Times-f.Count, 0), f.Count == f.Times
+	if f.Times == Always {
+		f.Remaining, f.Completed = Always, f.Fired
+	}
+	f.Attempts = slices.Clone(e.Attempts)
+	return f
 }
 
 // List returns the faults in the order in which they were set.
@@ -103,135 +248,115 @@ func (s *Set) List() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []Fault{}
-	for _, id := range slices.Sorted(maps.Keys(s.faults)) {
-		out = append(out, s.faults[id].Fault)
+	for _, e := range s.faults {
+		out = append(out, e.report())
 	}
 	return out
 }
 
+// Release lets go of the calls that a fault holds; the fault stays set. It
+// reports whether there is such a fault.
+func (s *Set) Release(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.faults, func(e *entry) bool { return e.ID == id })
+	if i >= 0 {
+		close(s.faults[i].released)
+		s.faults[i].released = make(chan struct{})
+	}
+	return i >= 0
+}
+
 // Remove deletes a fault, or all of them when id is empty, and lets go of the
-// replies they hold. It reports whether there was one.
+// calls they hold. It reports whether there was one.
 func (s *Set) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := false
-	for key, e := range s.faults {
-		if id == "" || e.ID == id {
-			close(e.released)
-			delete(s.faults, key)
-			found = true
+	before := len(s.faults)
+	s.faults = slices.DeleteFunc(s.faults, func(e *entry) bool {
+		if id != "" && e.ID != id {
+			return false
 		}
-	}
-	return found
+		close(e.released)
+		return true
+	})
+	return len(s.faults) < before
 }
 
-// match counts a call and returns the fault that hits it, if any.
-func (s *Set) match(method string) *entry {
+// match notes a call and returns the fault that hits it, if any.
+func (s *Set) match(ctx context.Context, method, name string) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hit *entry
-	for _, id := range slices.Sorted(maps.Keys(s.faults)) {
-		e := s.faults[id]
-		if !e.pattern.MatchString(method) {
+	for _, e := range s.faults {
+		if !glob.Match(e.Method, method) || e.Name != "" && !glob.Match(e.Name, name) {
 			continue
 		}
 		e.Seen++
-		if e.Seen == e.Nth && hit == nil {
+		due := e.Seen >= e.Nth && (e.Times == Always || e.taken < e.Times) && hit == nil
+		if due && e.Probability > 0 {
+			due = e.chance.Float64() < e.Probability
+		}
+		if due {
+			e.taken++
 			hit = e
 		}
+		e.attempt(ctx, name, due)
 	}
 	return hit
 }
 
-// hold waits until the fault is removed or ctx ends; the effect has happened.
-func (s *Set) hold(ctx context.Context, e *entry) error {
-	s.mu.Lock()
-	e.Fired, e.Holding = true, true
-	s.mu.Unlock()
+// attempt notes a matching call; the set's mu is held. Times are the machine's:
+// they tell how a client spaces its calls.
+func (e *entry) attempt(ctx context.Context, name string, hit bool) {
+	if len(e.Attempts) == maxAttempts {
+		return
+	}
+	a := Attempt{Time: time.Now().UTC(), Name: name, Hit: hit}
+	if n := len(e.Attempts); n > 0 {
+		a.GapMS = milliseconds(a.Time.Sub(e.Attempts[n-1].Time))
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		a.DeadlineMS = milliseconds(deadline.Sub(a.Time))
+	}
+	e.Attempts = append(e.Attempts, a)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// fire notes that the fault takes effect now.
+func (e *entry) fire() {
+	e.set.mu.Lock()
+	defer e.set.mu.Unlock()
+	e.Count++
+}
+
+// wait is the action hold or stall. It returns an error if the client went away
+// before it was over.
+func (e *entry) wait(ctx context.Context) error {
+	if e.Action == Stall {
+		t := time.NewTimer(time.Duration(e.Spec.Stall))
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	e.set.mu.Lock()
+	e.holding++
+	released := e.released
+	e.set.mu.Unlock()
 	defer func() {
-		s.mu.Lock()
-		e.Holding = false
-		s.mu.Unlock()
+		e.set.mu.Lock()
+		e.holding--
+		e.set.mu.Unlock()
 	}()
 	select {
-	case <-e.released:
+	case <-released:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// Unary applies faults to gRPC calls, also those that came as REST.
-func (s *Set) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	e := s.match(info.FullMethod)
-	if e == nil {
-		return handler(ctx, req)
-	}
-	res, err := handler(context.WithoutCancel(ctx), req)
-	if herr := s.hold(ctx, e); herr != nil {
-		return nil, status.FromContextError(herr).Err()
-	}
-	return res, err
-}
-
-// Middleware applies faults to APIs without gRPC.
-func (s *Set) Middleware(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := s.match(r.Method + " " + r.URL.Path)
-		if e == nil {
-			next.ServeHTTP(w, r)
-			return
-		}
-		reply := &buffer{header: http.Header{}, status: http.StatusOK}
-		next.ServeHTTP(reply, r.WithContext(context.WithoutCancel(r.Context())))
-		if s.hold(r.Context(), e) != nil {
-			panic(http.ErrAbortHandler) // the client is gone; there is nobody to answer
-		}
-		maps.Copy(w.Header(), reply.header)
-		w.WriteHeader(reply.status)
-		_, _ = w.Write(reply.body.Bytes())
-	})
-}
-
-// buffer keeps a whole reply.
-type buffer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (b *buffer) Header() http.Header         { return b.header }
-func (b *buffer) WriteHeader(status int)      { b.status = status }
-func (b *buffer) Write(p []byte) (int, error) { return b.body.Write(p) }
-
-// ServeHTTP is the control surface: POST sets a fault, GET lists them, DELETE
-// (with ?id=) removes one or all.
-func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodPost:
-		var spec Spec
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&spec); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		f, err := s.Add(spec)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		inventory.WriteJSON(w, http.StatusCreated, f)
-	case http.MethodGet:
-		inventory.WriteJSON(w, http.StatusOK, map[string]any{"faults": s.List()})
-	case http.MethodDelete:
-		if !s.Remove(r.URL.Query().Get("id")) && r.URL.Query().Has("id") {
-			http.Error(w, "no such fault", http.StatusNotFound)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	}
 }

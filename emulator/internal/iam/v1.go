@@ -26,6 +26,14 @@ import (
 
 var v1Path = regexp.MustCompile(`^/v1/projects/([^/:]+(?::[^/:]+\.[^/:]+)?)(?::(getIamPolicy|setIamPolicy|testIamPermissions))?$`)
 
+// V1Routes are the methods that V1 serves.
+var V1Routes = []string{
+	"GET /v1/projects/{project}",
+	"POST /v1/projects/{project}:getIamPolicy",
+	"POST /v1/projects/{project}:setIamPolicy",
+	"POST /v1/projects/{project}:testIamPermissions",
+}
+
 // V1 serves Resource Manager version 1, which has no protocol buffers but is what
 // gcloud calls: GET /v1/projects/P and POST /v1/projects/P:getIamPolicy,
 // :setIamPolicy and :testIamPermissions. Other requests go to next.

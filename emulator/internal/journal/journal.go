@@ -67,7 +67,7 @@ func (j *Journal) Middleware(next http.Handler) http.Handler {
 func (j *Journal) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if e, ok := ctx.Value(contextKey{}).(*Entry); ok {
 		j.mu.Lock()
-		e.Method, e.Resource = info.FullMethod, resourceOf(req)
+		e.Method, e.Resource = info.FullMethod, ResourceOf(req)
 		j.mu.Unlock()
 		res, err := handler(ctx, req)
 		j.close(e, status.Code(err))
@@ -112,22 +112,6 @@ func (j *Journal) close(e *Entry, code codes.Code) {
 		e.Code = code.String()
 		e.LatencyMS = float64(j.clock.Now().Sub(e.Time).Microseconds()) / 1000
 	}
-}
-
-// resourceOf finds what a request is about: Google's requests name it in one of
-// a few fields.
-func resourceOf(req any) string {
-	switch r := req.(type) {
-	case interface{ GetEndpoint() string }:
-		return r.GetEndpoint()
-	case interface{ GetName() string }:
-		return r.GetName()
-	case interface{ GetResource() string }:
-		return r.GetResource()
-	case interface{ GetParent() string }:
-		return r.GetParent()
-	}
-	return ""
 }
 
 // codeOf maps an HTTP status to the canonical code.

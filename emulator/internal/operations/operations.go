@@ -40,6 +40,7 @@ type Manager struct {
 	base   context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	onEnd  func(name string, response proto.Message, err error)
 
 	mu    sync.Mutex
 	ops   map[string]*operation // by canonical name
@@ -91,8 +92,12 @@ func (h *Handle) Sleep(ctx context.Context, d time.Duration) error {
 // New returns a manager without operations.
 func New(c clock.Clock, names project.Names) *Manager {
 	base, cancel := context.WithCancel(context.Background())
-	return &Manager{clock: c, names: names, base: base, cancel: cancel, ops: map[string]*operation{}}
+	return &Manager{clock: c, names: names, base: base, cancel: cancel, ops: map[string]*operation{}, onEnd: func(string, proto.Message, error) {}}
 }
+
+// OnEnd sets a function that is told the outcome of every operation; call it before
+// the first one starts.
+func (m *Manager) OnEnd(f func(name string, response proto.Message, err error)) { m.onEnd = f }
 
 // Register adds the Operations service to a gRPC server.
 func (m *Manager) Register(s grpc.ServiceRegistrar) { longrunningpb.RegisterOperationsServer(s, m) }
@@ -129,6 +134,7 @@ func (m *Manager) run(ctx context.Context, op *operation) {
 	if errors.Is(err, context.Canceled) {
 		err = status.Error(codes.Canceled, "The operation was cancelled.")
 	}
+	m.onEnd(op.name, response, err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	op.response, op.err = response, err

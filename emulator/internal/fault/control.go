@@ -1,0 +1,56 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
+)
+
+// ServeHTTP is the control surface: POST sets a fault, GET lists them, DELETE
+// (with ?id=) removes one or all, and POST with ?release=ID lets go of the calls
+// that a fault holds.
+func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		if r.URL.Query().Has("release") {
+			if !s.Release(r.URL.Query().Get("release")) {
+				http.Error(w, "no such fault", http.StatusNotFound)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		var spec Spec
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&spec); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		f, err := s.Add(spec)
+		switch {
+		case errors.Is(err, errDuplicate):
+			http.Error(w, err.Error(), http.StatusConflict)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		default:
+			inventory.WriteJSON(w, http.StatusCreated, f)
+		}
+	case http.MethodGet:
+		inventory.WriteJSON(w, http.StatusOK, map[string]any{"faults": s.List()})
+	case http.MethodDelete:
+		if !s.Remove(r.URL.Query().Get("id")) && r.URL.Query().Has("id") {
+			http.Error(w, "no such fault", http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	}
+}
