@@ -16,7 +16,7 @@ const module = "github.com/gcpml/terraform-provider-gcpml"
 var layers = map[string][]string{
 	".": { // what users download: no engine, no emulator, no test framework, no command line
 		"github.com/goccy/bigquery-emulator", "github.com/goccy/go-googlesql", "github.com/goccy/googlesqlite", module + "/emulator", "github.com/hashicorp/terraform-plugin-testing", module + "/internal/acctest",
-		"github.com/spf13/cobra", module + "/cmd",
+		"github.com/spf13/cobra", module + "/cmd", "github.com/apache/arrow-go",
 	},
 	"./cmd/gcpml":           {"github.com/goccy/bigquery-emulator", "github.com/goccy/go-googlesql", "github.com/goccy/googlesqlite", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
 	"./internal/gcp":        {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/query"},

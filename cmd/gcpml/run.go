@@ -72,11 +72,12 @@ func newRunCommand(a *app) *cobra.Command {
 
 // run is "gcpml run". Everything that can be checked without the network is checked
 // first, of every source, so that a typo in the last file costs nothing.
-func (o *runOptions) run(ctx context.Context, a *app) error {
-	renderer, err := o.renderer()
+func (o *runOptions) run(ctx context.Context, a *app) (err error) {
+	out, err := o.open(a.ui.out)
 	if err != nil {
 		return err
 	}
+	defer func() { err = out.close(err) }()
 	if o.runID == "" {
 		o.runID = query.NewRunID()
 	} else if err := query.CheckRunID(o.runID); err != nil {
@@ -122,14 +123,14 @@ func (o *runOptions) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return configError(err)
 	}
-	results := results{renderer: renderer, one: render.ForMachines(o.format), ui: a.ui}
+	results := results{out: out, one: render.ForMachines(o.format), ui: a.ui}
 	base.OnProgress = a.ui.progress
 	outcomes := sqlscript.Run(ctx, client, [][]sqlscript.Statement{statements}, sqlscript.Options{
 		RunID: o.runID, Base: base, OnDone: results.add,
 	})
-	for _, out := range outcomes {
+	for _, outcome := range outcomes {
 		if err == nil {
-			err = out.Err
+			err = outcome.Err
 		}
 	}
 	if err == nil {
@@ -140,9 +141,9 @@ func (o *runOptions) run(ctx context.Context, a *app) error {
 
 // results decides which result sets are written, and when.
 type results struct {
-	renderer render.Renderer
-	one      bool // the output has to be one document: only the last result set counts
-	ui       *ui
+	out *output
+	one bool // the output has to be one document: only the last result set counts
+	ui  *ui
 
 	last    *query.Rows // with one: the last result set so far
 	skipped int
@@ -191,7 +192,7 @@ func (r *results) write(ctx context.Context, rows *query.Rows) error {
 	if rows != nil {
 		result = render.Result{Schema: rows.Schema, Total: rows.Total, Rows: countFailed(rows.Schema, rows.All(ctx), &failed)}
 	}
-	summary, err := r.renderer.Render(r.ui.out, result)
+	summary, err := r.out.Render(r.out, result)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,8 @@
 package render
 
 import (
-	"bufio"
+	"bytes"
 	"io"
-	"strings"
 )
 
 // csv writes a header and one record per row with the quoting of RFC 4180, and a
@@ -16,52 +15,108 @@ import (
 //
 // encoding/csv is not used: it cannot quote an empty string, and writes a NULL in a
 // single column as the empty line that its own reader skips.
-type csv struct{}
+type csv struct{ maxRows uint64 }
 
-func (csv) Render(w io.Writer, r Result) (Summary, error) {
-	var s Summary
+func (c csv) Render(w io.Writer, r Result) (Summary, error) {
+	out := newLines(w)
 	if r.Rows == nil {
-		return s, nil
+		return Summary{}, nil
 	}
-	out := bufio.NewWriter(w)
-	record := make([]string, len(r.Schema))
 	for i, f := range r.Schema {
-		record[i] = csvField(f.Name)
-	}
-	if err := writeRecord(out, record); err != nil {
-		return s, err
-	}
-	for row, err := range r.Rows {
-		if err != nil {
-			_ = out.Flush()
-			return s, err
+		if i > 0 {
+			out.buf = append(out.buf, ',')
 		}
+		out.buf = quoteCSV(append(out.buf, f.Name...), len(out.buf))
+	}
+	out.end()
+	return out.rows(r, c.maxRows, func(_ uint64, row []any) {
 		for i, value := range row {
+			if i > 0 {
+				out.buf = append(out.buf, ',')
+			}
 			switch {
 			case value != nil:
-				record[i] = csvField(plainText(r.Schema[i], value))
+				start := len(out.buf)
+				out.buf = quoteCSV(appendPlain(out.buf, &r.Schema[i], value), start)
 			case len(row) == 1:
-				record[i] = `""`
-			default:
-				record[i] = ""
+				out.buf = append(out.buf, `""`...)
 			}
 		}
-		if err := writeRecord(out, record); err != nil {
-			return s, err
+		out.end()
+	})
+}
+
+// quoteCSV quotes the field that begins at start if it has to be.
+func quoteCSV(out []byte, start int) []byte {
+	field := out[start:]
+	quote := len(field) == 0 || field[0] == ' ' || field[len(field)-1] == ' '
+	for _, c := range field {
+		if c == ',' || c == '"' || c == '\n' || c == '\r' {
+			quote = true
+			break
 		}
-		s.Written++
 	}
-	return s, out.Flush()
+	if !quote {
+		return out
+	}
+	field = bytes.ReplaceAll(field, []byte(`"`), []byte(`""`)) // a copy
+	return append(append(append(out[:start], '"'), field...), '"')
 }
 
-func writeRecord(out *bufio.Writer, record []string) error {
-	_, err := out.WriteString(strings.Join(record, ",") + "\n")
-	return err
+// tsv writes a header and one line per row, the fields apart by tabs. As in the text
+// format of PostgreSQL's COPY and of MySQL, NULL is \N, and a tab, line feed, carriage
+// return or backslash in a value is \t, \n, \r or \\: splitting at tabs and line
+// feeds is always right. Nested values are JSON.
+type tsv struct{ maxRows uint64 }
+
+func (t tsv) Render(w io.Writer, r Result) (Summary, error) {
+	out := newLines(w)
+	if r.Rows == nil {
+		return Summary{}, nil
+	}
+	for i, f := range r.Schema {
+		if i > 0 {
+			out.buf = append(out.buf, '\t')
+		}
+		out.buf = escapeTSV(append(out.buf, f.Name...), len(out.buf))
+	}
+	out.end()
+	return out.rows(r, t.maxRows, func(_ uint64, row []any) {
+		for i, value := range row {
+			if i > 0 {
+				out.buf = append(out.buf, '\t')
+			}
+			if value == nil {
+				out.buf = append(out.buf, `\N`...)
+				continue
+			}
+			start := len(out.buf)
+			out.buf = escapeTSV(appendPlain(out.buf, &r.Schema[i], value), start)
+		}
+		out.end()
+	})
 }
 
-func csvField(s string) string {
-	if s == "" || strings.ContainsAny(s, ",\"\r\n") || s[0] == ' ' || s[len(s)-1] == ' ' {
-		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+// escapeTSV escapes the field that begins at start if it has to be.
+func escapeTSV(out []byte, start int) []byte {
+	if !bytes.ContainsAny(out[start:], "\t\n\r\\") {
+		return out
 	}
-	return s
+	field := bytes.Clone(out[start:])
+	out = out[:start]
+	for _, c := range field {
+		switch c {
+		case '\t':
+			out = append(out, `\t`...)
+		case '\n':
+			out = append(out, `\n`...)
+		case '\r':
+			out = append(out, `\r`...)
+		case '\\':
+			out = append(out, `\\`...)
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }

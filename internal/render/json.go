@@ -3,41 +3,47 @@
 
 package render
 
-import (
-	"bufio"
-	"io"
-)
+import "io"
 
 // json writes one array with an object per row, a row per line. No result set is
 // an empty array, so that the output is valid JSON whatever was run.
-type json struct{}
+type json struct{ maxRows uint64 }
 
-func (json) Render(w io.Writer, r Result) (Summary, error) {
-	out := bufio.NewWriter(w)
-	var s Summary
-	_, _ = out.WriteString("[") // a bufio.Writer keeps its error for Flush
-	if r.Rows != nil {
-		var line []byte
-		for row, err := range r.Rows {
-			if err != nil {
-				_ = out.Flush()
-				return s, err
-			}
-			line = line[:0]
-			if s.Written > 0 {
-				line = append(line, ',')
-			}
-			line = append(line, "\n  "...)
-			line = appendObject(line, r.Schema, row)
-			if _, err := out.Write(line); err != nil {
-				return s, err
-			}
-			s.Written++
+func (j json) Render(w io.Writer, r Result) (Summary, error) {
+	out := newLines(w)
+	out.buf = append(out.buf, '[')
+	summary, err := out.rows(r, j.maxRows, func(n uint64, row []any) {
+		if n > 0 {
+			out.buf = append(out.buf, ',')
 		}
+		out.buf = append(out.buf, "\n  "...)
+		out.buf = appendObject(out.buf, r.Schema, row)
+	})
+	if err != nil {
+		return summary, err
 	}
-	if s.Written > 0 {
-		_, _ = out.WriteString("\n")
+	if summary.Written > 0 {
+		out.buf = append(out.buf, '\n')
 	}
-	_, _ = out.WriteString("]\n")
-	return s, out.Flush()
+	out.buf = append(out.buf, "]\n"...)
+	return summary, out.flush()
+}
+
+// ndjson writes an object per row and line: newline-delimited JSON, or JSON Lines.
+type ndjson struct{ maxRows uint64 }
+
+func (j ndjson) Render(w io.Writer, r Result) (Summary, error) {
+	out := newLines(w)
+	return out.rows(r, j.maxRows, func(_ uint64, row []any) {
+		out.buf = appendObject(out.buf, r.Schema, row)
+		out.end()
+	})
+}
+
+// none writes nothing, but reads all rows, so that an error in the middle of them is
+// one and the rows can be counted.
+type none struct{ maxRows uint64 }
+
+func (n none) Render(_ io.Writer, r Result) (Summary, error) {
+	return each(r, n.maxRows, func(uint64, []any) error { return nil })
 }

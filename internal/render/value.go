@@ -10,58 +10,23 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 )
 
 // appendJSON appends a value as GoogleSQL's TO_JSON_STRING encodes it, so that the
-// runner's JSON is what a BigQuery user knows:
-//
-//	INT64                a number from -2^53 to 2^53, else a string, because most
-//	                     readers of JSON would round it
-//	NUMERIC, BIGNUMERIC  a number if it is an integer in that range, else a string
-//	FLOAT64              a number; "NaN", "Infinity" and "-Infinity" are strings
-//	BYTES                a string, base64
-//	JSON                 the value itself
-//	STRUCT, ARRAY        an object in the order of its fields, an array
-//	all others           a string
-func appendJSON(out []byte, f query.Field, value any) []byte {
-	if value == nil {
-		return append(out, "null"...)
-	}
+// runner's JSON is what a BigQuery user knows; see the package documentation.
+func appendJSON(out []byte, f *query.Field, value any) []byte {
 	switch v := value.(type) {
-	case []any:
-		f.Repeated = false
-		out = append(out, '[')
-		for i, element := range v {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = appendJSON(out, f, element)
-		}
-		return append(out, ']')
-	case bool:
-		return strconv.AppendBool(out, v)
-	case int64:
-		if v < -1<<53 || v > 1<<53 {
-			return appendString(out, strconv.FormatInt(v, 10))
-		}
-		return strconv.AppendInt(out, v, 10)
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return appendString(out, floatText(v))
-		}
-		return append(out, floatText(v)...)
-	case []byte:
-		return appendString(out, base64.StdEncoding.EncodeToString(v))
-	case query.Row:
-		return appendObject(out, f.Fields, v)
+	case nil:
+		return append(out, "null"...)
 	case string:
 		switch f.Type {
 		case "JSON":
-			var compact bytes.Buffer
-			if stdjson.Compact(&compact, []byte(v)) == nil {
-				return append(out, compact.Bytes()...)
+			compact := bytes.NewBuffer(out)
+			if stdjson.Compact(compact, []byte(v)) == nil {
+				return compact.Bytes()
 			}
 		case "NUMERIC", "BIGNUMERIC":
 			// No more digits than 2^53 has: in the range, and exact.
@@ -70,64 +35,123 @@ func appendJSON(out []byte, f query.Field, value any) []byte {
 			}
 		}
 		return appendString(out, v)
+	case int64:
+		if v < -1<<53 || v > 1<<53 {
+			return append(strconv.AppendInt(append(out, '"'), v, 10), '"')
+		}
+		return strconv.AppendInt(out, v, 10)
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return append(appendFloat(append(out, '"'), v), '"')
+		}
+		return appendFloat(out, v)
+	case bool:
+		return strconv.AppendBool(out, v)
+	case []byte:
+		return append(base64.StdEncoding.AppendEncode(append(out, '"'), v), '"')
+	case []any:
+		element := *f
+		element.Repeated = false
+		out = append(out, '[')
+		for i, e := range v {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = appendJSON(out, &element, e)
+		}
+		return append(out, ']')
+	case query.Row:
+		return appendObject(out, f.Fields, v)
 	}
 	panic(fmt.Sprintf("render: a value of type %T for a column of type %s", value, f.SQLType()))
 }
 
 func appendObject(out []byte, fields []query.Field, row query.Row) []byte {
 	out = append(out, '{')
-	for i, f := range fields {
+	for i := range fields {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendString(out, f.Name)
+		out = appendString(out, fields[i].Name)
 		out = append(out, ':')
-		out = appendJSON(out, f, row[i])
+		out = appendJSON(out, &fields[i], row[i])
 	}
 	return append(out, '}')
 }
 
-// appendString appends a JSON string, without the escapes that only HTML needs.
+// appendString appends a JSON string, without the escapes that only HTML needs. What
+// is not UTF-8 becomes U+FFFD.
 func appendString(out []byte, s string) []byte {
-	var b bytes.Buffer
-	e := stdjson.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string always encodes
-	return append(out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+	out = append(out, '"')
+	done := 0 // of s, is in out
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r != utf8.RuneError || size > 1 {
+				i += size - 1
+				continue
+			}
+		}
+		out = append(out, s[done:i]...)
+		done = i + 1
+		switch c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\n':
+			out = append(out, `\n`...)
+		case '\r':
+			out = append(out, `\r`...)
+		case '\t':
+			out = append(out, `\t`...)
+		default:
+			if c >= utf8.RuneSelf {
+				out = append(out, "\uFFFD"...)
+			} else {
+				out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			}
+		}
+	}
+	return append(append(out, s[done:]...), '"')
 }
 
-// floatText is the shortest text that reads back as the same number.
-func floatText(v float64) string {
+const hex = "0123456789abcdef"
+
+// appendFloat appends the shortest text that reads back as the same number.
+func appendFloat(out []byte, v float64) []byte {
 	switch {
 	case math.IsInf(v, 1):
-		return "Infinity"
+		return append(out, "Infinity"...)
 	case math.IsInf(v, -1):
-		return "-Infinity"
+		return append(out, "-Infinity"...)
 	}
 	format := byte('f')
 	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
 		format = 'e'
 	}
-	return strconv.FormatFloat(v, format, -1, 64)
+	return strconv.AppendFloat(out, v, format, -1, 64)
 }
 
-// plainText is a value in a cell of a table or a CSV file: a scalar as it is, a
-// nested value as JSON. NULL is for the format to show.
-func plainText(f query.Field, value any) string {
+// appendPlain appends a value as the formats without types write it: a scalar as it
+// is, a nested value as JSON. NULL is for the format to show.
+func appendPlain(out []byte, f *query.Field, value any) []byte {
 	if f.Repeated || f.Type == "STRUCT" {
-		return string(appendJSON(nil, f, value))
+		return appendJSON(out, f, value)
 	}
 	switch v := value.(type) {
 	case string:
-		return v
+		return append(out, v...)
 	case int64:
-		return strconv.FormatInt(v, 10)
+		return strconv.AppendInt(out, v, 10)
 	case float64:
-		return floatText(v)
+		return appendFloat(out, v)
 	case bool:
-		return strconv.FormatBool(v)
+		return strconv.AppendBool(out, v)
 	case []byte:
-		return base64.StdEncoding.EncodeToString(v)
+		return base64.StdEncoding.AppendEncode(out, v)
 	}
-	return string(appendJSON(nil, f, value))
+	return appendJSON(out, f, value)
 }

@@ -103,7 +103,7 @@ type session struct {
 	batches *batches
 	stream  string
 	offset  int64 // rows that were used
-	open    grpc.ServerStreamingClient[storagepb.ReadRowsResponse]
+	open    storagepb.BigQueryRead_ReadRowsClient
 }
 
 // receive returns the next record batch, or io.EOF.
