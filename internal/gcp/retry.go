@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -93,6 +95,9 @@ var retries = map[string]policy{
 const (
 	firstDelay = 500 * time.Millisecond
 	maxDelay   = 20 * time.Second
+	// refusedBudget is for an address at which nothing listens: a wrong one, or
+	// an emulator that is not running. Google's load balancers always listen.
+	refusedBudget = 8 * time.Second
 )
 
 // Retry runs fn, and again while the retry table allows it for this call, with
@@ -111,7 +116,11 @@ func Retry(ctx context.Context, call string, fn func(context.Context) error) err
 		if asked := retryDelay(err); asked > 0 {
 			pause = asked + rand.N(firstDelay)
 		}
-		if time.Since(start)+pause > p.budget {
+		budget := p.budget
+		if isRefused(err) {
+			budget = min(budget, refusedBudget)
+		}
+		if time.Since(start)+pause > budget {
 			return err
 		}
 		if Sleep(ctx, pause) != nil {
@@ -144,6 +153,12 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// isRefused reports that nothing listens at the address. gRPC tells it in words
+// only.
+func isRefused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || Code(err) == codes.Unavailable && strings.Contains(err.Error(), "connection refused")
 }
 
 // isNetwork reports a connection that failed without an answer.

@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +113,23 @@ func TestRetryEnds(t *testing.T) {
 			t.Errorf("after the caller's deadline: %v in %s; want the server's own error", err, time.Since(start))
 		}
 	})
+}
+
+func TestNothingListensIsToldInSeconds(t *testing.T) {
+	for name, down := range map[string]error{
+		"gRPC": status.Error(codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`),
+		"REST": fmt.Errorf("Get: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, tries := time.Now(), 0
+				err := Retry(t.Context(), "bigquery.jobs.get", func(context.Context) error { tries++; return down })
+				if elapsed := time.Since(start); err == nil || elapsed > 10*time.Second || tries < 2 {
+					t.Errorf("%d tries in %s, %v", tries, elapsed, err)
+				}
+			})
+		})
+	}
 }
 
 func TestCode(t *testing.T) {
