@@ -16,6 +16,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
+	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
 )
 
 // Exit codes. A script that calls gcpml can tell what to do from the code alone.
@@ -45,15 +46,27 @@ type exitError struct {
 	err  error
 }
 
+// toldError is an error that the user was told of when it happened.
+type toldError struct{ error }
+
+func (e toldError) Unwrap() error { return e.error }
+
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-func usagef(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+// exitCodeOf returns the exit code of what a command returned.
+func exitCodeOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		return exit.code
+	}
+	return exitUsage // an error of the flag parser carries no code
 }
 
-func guardf(format string, args ...any) error {
-	return &exitError{exitGuard, fmt.Errorf(format, args...)}
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
 // interruption is a signal that ended the run.
@@ -86,6 +99,9 @@ func codeOf(ctx context.Context, err error) int {
 	if job, ok := errors.AsType[*query.JobError](err); ok {
 		return jobCode(job)
 	}
+	if _, ok := errors.AsType[*sqlscript.ExpectationError](err); ok {
+		return exitAssertion
+	}
 	if _, ok := errors.AsType[*gcp.ConfigError](err); ok {
 		return exitUsage
 	}
@@ -97,6 +113,8 @@ func codeOf(ctx context.Context, err error) int {
 	}
 	return exitInternal
 }
+
+func asJobError(err error) (*query.JobError, bool) { return errors.AsType[*query.JobError](err) }
 
 // analysed recognises an error of BigQuery's parser or analyser: it names a place.
 // One of the execution, such as a division by zero, has the same reason and no

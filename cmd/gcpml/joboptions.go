@@ -69,14 +69,3 @@ func (o *jobOptions) request() (query.Request, error) {
 	}
 	return r, nil
 }
-
-// guardOptions refuse what costs or changes too much.
-type guardOptions struct {
-	maximumBytesBilled int64
-}
-
-func (o *guardOptions) group() optionGroup {
-	return optionGroup{"Guards", "gcpml run report.sql --maximum-bytes-billed 10000000000", func(f *pflag.FlagSet) {
-		f.Int64Var(&o.maximumBytesBilled, "maximum-bytes-billed", 0, "refuse a statement that would be billed for more bytes; 0 is no limit")
-	}}
-}

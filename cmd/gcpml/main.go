@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"runtime/debug"
@@ -33,11 +32,7 @@ func main() {
 		return
 	}
 	a.ui.error(err)
-	code := exitUsage // an error of the flag parser carries no code
-	if exit, ok := errors.AsType[*exitError](err); ok {
-		code = exit.code
-	}
-	os.Exit(code)
+	os.Exit(exitCodeOf(err))
 }
 
 // newRootCommand builds the command line.
@@ -66,7 +61,10 @@ func newRootCommand(a *app) *cobra.Command {
 // commands are the subcommands besides help and completion, each in its own file.
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
+	newPlanCommand,
 	newPredictCommand,
+	newJobsCommand,
+	newManCommand,
 }
 
 func versionText() string {

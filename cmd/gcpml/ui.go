@@ -13,20 +13,25 @@ package main
 //   - One message is one line, as far as BigQuery's own text allows; no capital at
 //     the start, no full stop at the end. An error says what to do when that is known,
 //     in a line that starts with "hint: ".
-//   - A statement without a result set is reported in one line when it is done. A
-//     statement that takes long is reported after 10 s, then ever more rarely.
-//   - No colours, no cursor movements, no prompts: a log of CI and a terminal show the
-//     same.
+//   - A statement without a result set is reported in one line when it is done.
+//   - A statement that takes long is reported on while it runs, by one line at the
+//     bottom of the terminal, which is rewritten and gone in the end. Where standard
+//     error is no terminal there is no such line, unless --progress plain asks for
+//     lines: after 10 s, then ever more rarely.
+//   - No colours, no prompts: a log of CI and a terminal show the same.
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
@@ -37,16 +42,66 @@ type ui struct {
 	out, err io.Writer
 
 	mu           sync.Mutex
+	mode         progressMode
+	width        int             // of the terminal
+	shown        bool            // there is a progress line on the terminal
 	progressed   query.Reference // the job that progress was last told of
 	nextProgress time.Duration
 }
 
+type progressMode int
+
+const (
+	progressNone  progressMode = iota
+	progressPlain              // lines
+	progressLine               // one line that is rewritten
+)
+
 func newUI(out, err io.Writer) *ui { return &ui{out: out, err: err} }
+
+// setProgress decides how progress is told: auto, plain or none.
+func (u *ui) setProgress(how string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mode = map[string]progressMode{"plain": progressPlain}[how]
+	if f, ok := u.err.(*os.File); ok && how == "auto" && term.IsTerminal(int(f.Fd())) {
+		u.mode, u.width = progressLine, 80
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			u.width = width
+		}
+	}
+}
 
 func (u *ui) line(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.clear()
 	fmt.Fprintf(u.err, format+"\n", args...)
+}
+
+// clear takes the progress line away; the lock is held.
+func (u *ui) clear() {
+	if u.shown {
+		fmt.Fprint(u.err, "\r\x1b[K")
+		u.shown = false
+	}
+}
+
+// rewrite shows the progress line; the lock is held.
+func (u *ui) rewrite(text string) {
+	u.clear()
+	if letters := []rune(text); len(letters) >= u.width {
+		text = string(letters[:u.width-1])
+	}
+	fmt.Fprint(u.err, text)
+	u.shown = true
+}
+
+// endProgress takes the progress line away before results are written.
+func (u *ui) endProgress() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
 }
 
 // note tells something that is no error.
@@ -54,6 +109,9 @@ func (u *ui) note(format string, args ...any) { u.line("gcpml: "+format, args...
 
 // error tells why the command failed.
 func (u *ui) error(err error) {
+	if _, ok := errors.AsType[toldError](err); ok {
+		return
+	}
 	place := "gcpml: "
 	if at, ok := errors.AsType[*sqlscript.PositionError](err); ok {
 		place = ""
@@ -158,18 +216,92 @@ func requestID(c gcp.Call) string {
 	return ", request " + c.RequestID
 }
 
+// progressAfter is how long a job runs before its progress is shown.
+const progressAfter = 2 * time.Second
+
 // progress tells of a job that takes long.
 func (u *ui) progress(p query.Progress) {
 	u.mu.Lock()
-	if u.progressed.ID != p.Job.ID {
-		u.progressed, u.nextProgress = p.Job, 10*time.Second
+	defer u.mu.Unlock()
+	switch u.mode {
+	case progressLine:
+		if p.Elapsed >= progressAfter {
+			u.rewrite(progressText(p))
+		}
+	case progressPlain:
+		if u.progressed.ID != p.Job.ID {
+			u.progressed, u.nextProgress = p.Job, 10*time.Second
+		}
+		if p.Elapsed >= u.nextProgress {
+			u.nextProgress = p.Elapsed * 2
+			fmt.Fprintf(u.err, "gcpml: job %s is %s\n", p.Job, progressText(p))
+		}
 	}
-	due := p.Elapsed >= u.nextProgress
-	if due {
-		u.nextProgress = p.Elapsed * 2
+}
+
+func progressText(p query.Progress) string {
+	parts := []string{strings.ToLower(p.State) + " for " + p.Elapsed.Round(time.Second).String()}
+	if p.Attempt > 1 {
+		parts = append(parts, fmt.Sprintf("attempt %d", p.Attempt))
 	}
-	u.mu.Unlock()
-	if due {
-		u.note("job %s is %s after %s", p.Job, strings.ToLower(p.State), p.Elapsed.Round(time.Second))
+	if p.Stages > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d stages", p.StagesDone, p.Stages))
 	}
+	if p.Stage != "" {
+		parts = append(parts, p.Stage)
+	}
+	if p.ActiveUnits+p.PendingUnits > 0 {
+		parts = append(parts, fmt.Sprintf("%d slots busy, %d units waiting", p.ActiveUnits, p.PendingUnits))
+	}
+	if p.Bytes > 0 {
+		parts = append(parts, bytesText(p.Bytes))
+	}
+	if p.RowsRead > 0 {
+		parts = append(parts, rows(p.RowsRead)+" read")
+	}
+	if p.SlotTime > 0 {
+		parts = append(parts, "slot time "+p.SlotTime.Round(time.Second).String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// read tells how many rows of a result were read.
+func (u *ui) read(n uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.mode == progressLine {
+		u.rewrite(fmt.Sprintf("%d rows read", n))
+	}
+}
+
+// stats is --stats.
+func (u *ui) stats(s sqlscript.Statement, job *query.Job) {
+	st := job.Statistics
+	parts := []string{bytesText(st.BytesProcessed) + " processed", bytesText(st.BytesBilled) + " billed", fmt.Sprintf("slot time %.1f s", st.SlotTime.Seconds()), fmt.Sprintf("%.1f s", st.Duration.Seconds())}
+	if st.CacheHit {
+		parts = append(parts, "from the cache")
+	}
+	if st.Reservation != "" {
+		parts = append(parts, "reservation "+st.Reservation)
+	}
+	u.line("%s:%d:%d: %s, job %s", s.File(), s.Line, s.Column, strings.Join(parts, ", "), job.Reference)
+}
+
+// stages is --query-plan.
+func (u *ui) stages(s sqlscript.Statement, job *query.Job) {
+	if len(job.Stages) == 0 {
+		u.line("%s:%d:%d: BigQuery tells no query plan", s.File(), s.Line, s.Column)
+		return
+	}
+	for _, g := range job.Stages {
+		u.line("%s:%d:%d: stage %s: %s → %s, shuffled %s, slot time %.1f s, wait %s, read %s, compute %s, write %s", s.File(), s.Line, s.Column,
+			g.Name, rows(g.RowsRead), rows(g.RowsWritten), bytesText(g.ShuffleBytes), g.SlotTime.Seconds(), g.Wait, g.Read, g.Compute, g.Write)
+	}
+}
+
+// annotate tells GitHub of a failure in a file.
+func (u *ui) annotate(file string, f reportFailure) {
+	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	u.line("::error file=%s,line=%d,col=%d,title=%s::%s", property.Replace(file), f.Line, f.Column, property.Replace("gcpml: "+f.Reason), escape.Replace(f.Message))
 }

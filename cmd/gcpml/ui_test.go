@@ -53,35 +53,48 @@ func TestErrorText(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var out strings.Builder
 	u := newUI(io.Discard, &out)
+	u.setProgress("auto") // no terminal: nothing
+	u.progress(query.Progress{Job: query.Reference{Project: "p", ID: "j"}, State: "RUNNING", Elapsed: time.Hour})
+	u.setProgress("plain")
 	for s := range 45 {
 		u.progress(query.Progress{Job: query.Reference{Project: "p", ID: "j"}, State: "RUNNING", Elapsed: time.Duration(s) * time.Second})
 	}
-	want := "gcpml: job p:j is running after 10s\ngcpml: job p:j is running after 20s\ngcpml: job p:j is running after 40s\n"
+	want := "gcpml: job p:j is running for 10s\ngcpml: job p:j is running for 20s\ngcpml: job p:j is running for 40s\n"
 	if out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
 	}
 }
 
-func TestCountFailed(t *testing.T) {
-	schema := query.Schema{{Name: "id", Type: "INT64"}, {Name: statusColumn, Type: "STRING"}}
+// Rows without a prediction are counted, and only those that were shown; the checker
+// sees all of them.
+func TestWatch(t *testing.T) {
+	schema := query.Schema{{Name: "id", Type: "INT64"}, {Name: "remote_model_status", Type: "STRING"}}
 	rows := func(yield func(query.Row, error) bool) {
-		for _, status := range []any{nil, "", "A retryable error occurred", nil, "Bad instance"} {
-			if !yield(query.Row{int64(1), status}, nil) {
+		for i, status := range []any{nil, "", "A retryable error occurred", nil, "Bad instance"} {
+			if !yield(query.Row{int64(i), status}, nil) {
 				return
 			}
 		}
 	}
-	failed, passed := 0, 0
-	for range countFailed(schema, rows, &failed) {
-		passed++
+	statements, err := sqlscript.Split(sqlscript.Source{Name: "f", Text: "-- expect: column id < 4\n-- expect: no failed predictions\nSELECT 1"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if failed != 2 || passed != 5 {
-		t.Errorf("%d of %d failed, want 2 of 5", failed, passed)
-	}
-	failed = 0
-	for range countFailed(schema[:1], rows, &failed) {
-	}
-	if failed != 0 {
-		t.Error("a result without the column has no failed rows")
+	for wanted, failures := range map[int]int{5: 2, 3: 1, 2: 0} {
+		r := &results{ui: newUI(io.Discard, io.Discard)}
+		checker := statements[0].NewChecker(schema)
+		failed, passed := 0, 0
+		for range countFailed(schema, r.watch(rows, checker), &failed) {
+			if passed == wanted {
+				break // as a table does at the first row too many
+			}
+			passed++
+		}
+		if failed != failures || passed != wanted {
+			t.Errorf("%d of %d failed, want %d of %d", failed, passed, failures, wanted)
+		}
+		if got := checker.Failures(5); len(got) != 2 {
+			t.Errorf("the checker found %v", got)
+		}
 	}
 }

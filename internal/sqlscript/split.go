@@ -54,6 +54,12 @@ type Statement struct {
 // File is the name of the source.
 func (s Statement) File() string { return s.source.Name }
 
+// Same reports whether both are the same statement of the same source, not only
+// equal in text.
+func (s Statement) Same(other Statement) bool {
+	return s.source == other.source && s.start == other.start
+}
+
 // PositionError is a mistake at a place in a source.
 type PositionError struct {
 	File         string
