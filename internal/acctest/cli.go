@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,6 +60,17 @@ func (tw *Twin) NewCLI(t testing.TB, configuration string) *CLI {
 	c.Must("init", "-no-color")
 	return c
 }
+
+// For returns the same working directory for another test, with further
+// environment variables ("KEY=value") in its commands.
+func (c *CLI) For(t testing.TB, env ...string) *CLI {
+	other := *c
+	other.t, other.env = t, append(slices.Clip(c.env), env...)
+	return &other
+}
+
+// Dir is the working directory.
+func (c *CLI) Dir() string { return c.dir }
 
 // Write replaces the configuration.
 func (c *CLI) Write(configuration string) {
@@ -123,11 +135,26 @@ func (r *Running) Interrupt() {
 	}
 }
 
+// Signal sends a signal to the CLI, and to nobody else.
+func (r *Running) Signal(sig syscall.Signal) {
+	r.cli.t.Helper()
+	if err := r.cmd.Process.Signal(sig); err != nil {
+		r.cli.t.Fatal(err)
+	}
+}
+
 // KillProvider kills the provider processes that this CLI started, with SIGKILL,
 // and returns how many there were.
 func (c *CLI) KillProvider() int {
 	c.t.Helper()
-	killed := 0
+	return c.SignalProvider(syscall.SIGKILL)
+}
+
+// SignalProvider sends a signal to the provider processes that this CLI started
+// and returns how many there were. Signal 0 only counts them.
+func (c *CLI) SignalProvider(sig syscall.Signal) int {
+	c.t.Helper()
+	signalled := 0
 	programs, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil || len(programs) == 0 {
 		c.t.Skip("finding the provider's process needs /proc")
@@ -141,9 +168,9 @@ func (c *CLI) KillProvider() int {
 		if err != nil {
 			continue
 		}
-		if syscall.Kill(pid, syscall.SIGKILL) == nil {
-			killed++
+		if syscall.Kill(pid, sig) == nil {
+			signalled++
 		}
 	}
-	return killed
+	return signalled
 }
