@@ -16,7 +16,6 @@ import (
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -33,11 +32,29 @@ type EndpointSpec struct {
 	// Traffic has percentages by key that sum to 100; nil means all to the only
 	// deployment.
 	Traffic map[string]int32
+	// Rollout is how new deployments take the place of old ones.
+	Rollout Rollout
+	// Paused tells that nothing is to be deployed for now.
+	Paused bool
 	// Known are the ids of deployed models that are ours though their ids do not
 	// prove it, because they were imported.
 	Known []string
 	// Marker is written on the endpoint.
 	Marker gcp.Marker
+}
+
+// Rollout is how new deployments take the place of old ones.
+type Rollout struct {
+	// Strategy is [BlueGreen] when it is "".
+	Strategy Strategy
+	// Steps are percentages of a deployment's traffic, ascending to 100, that it
+	// gets one after the other. None is the same as only 100. [BlueGreen] only.
+	Steps []int32
+	// Wait is how long the traffic stays as it is after each step, and after the
+	// last one before what was replaced is undeployed.
+	Wait time.Duration
+	// Gate is what a new deployment must pass before it is made; nil for none.
+	Gate *Gate
 }
 
 // Ours tells which deployed models may be changed or undeployed.
@@ -136,6 +153,18 @@ func IsAccelerator(name string) bool {
 // made, and then rolls out what it is to serve. A failed roll-out leaves the
 // endpoint; [NotMadeError] tells that there is none.
 func (s *Service) CreateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
+	e, err := s.create(ctx, spec, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Endpoint != nil {
+		r.Endpoint(e)
+	}
+	return s.UpdateEndpoint(ctx, spec, r)
+}
+
+// create makes or adopts an endpoint, with nothing deployed to it.
+func (s *Service) create(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
 	client, err := s.clients.Endpoints(ctx, spec.Name.Location)
 	if err != nil {
 		return nil, &NotMadeError{err}
@@ -155,44 +184,7 @@ func (s *Service) CreateEndpoint(ctx context.Context, spec EndpointSpec, r Repor
 		settle: func(ctx context.Context) (bool, error) { return settle(ctx, client, spec.Name, r) },
 		marked: func(e *Endpoint) gcp.Marker { return e.Marker },
 	}.do(ctx, s.patience)
-	if err != nil {
-		return nil, err
-	}
-	if r.Endpoint != nil {
-		r.Endpoint(e)
-	}
-	return s.UpdateEndpoint(ctx, spec, r)
-}
-
-// UpdateEndpoint makes an endpoint what spec says, without a moment in which a
-// request could not be served, and resumes an update that was interrupted.
-func (s *Service) UpdateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
-	want := target{traffic: spec.Traffic, ours: spec.Ours}
-	if want.traffic == nil && len(spec.Deployments) == 1 {
-		for key := range spec.Deployments {
-			want.traffic = map[string]int32{key: 100}
-		}
-	}
-	return s.converge(ctx, spec.Name, r, func(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint) (func(context.Context) error, error) {
-		if paths := spec.changes(have); len(paths) > 0 {
-			return func(ctx context.Context) error {
-				r.progress("updating %s", strings.Join(paths, ", "))
-				return s.patch(ctx, client, have, paths, &pb.Endpoint{
-					DisplayName: spec.DisplayName, Description: spec.Description, Labels: spec.Marker.Replace(have.labels, spec.Labels),
-				})
-			}, nil
-		}
-		if want.deployments == nil {
-			var err error
-			if want.deployments, err = s.resolve(ctx, spec.Deployments, have); err != nil {
-				return nil, err
-			}
-		}
-		if next := next(have, want); next != nil {
-			return func(ctx context.Context) error { return s.run(ctx, client, have, *next, r) }, nil
-		}
-		return nil, nil
-	})
+	return e, err
 }
 
 // changes are the fields that differ, as paths of an update mask.
@@ -229,151 +221,6 @@ func (s *Service) resolve(ctx context.Context, deployments map[string]Deployment
 	return out, nil
 }
 
-// A round looks at an endpoint and returns what is to be done to it next; nil
-// when nothing is.
-type round func(context.Context, *aiplatform.EndpointClient, *Endpoint) (func(context.Context) error, error)
-
-// maxRounds ends a fight with somebody who undoes each step.
-const maxRounds = 500
-
-// converge reads the endpoint and does the next thing until nothing is left to
-// do. When another writer comes in between it reads again and decides anew.
-func (s *Service) converge(ctx context.Context, name gcp.Name, r Report, decide round) (*Endpoint, error) {
-	client, err := s.clients.Endpoints(ctx, name.Location)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := s.clients.Lock(ctx, name.String())
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if _, err := settle(ctx, client, name, r); err != nil {
-		return nil, err
-	}
-	pause := s.patience.begin()
-	for range maxRounds {
-		have, err := s.ReadEndpoint(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if r.Endpoint != nil {
-			r.Endpoint(have)
-		}
-		do, err := decide(ctx, client, have)
-		if err != nil || do == nil {
-			return have, err
-		}
-		if err = do(ctx); err == nil {
-			pause = s.patience.begin()
-			continue
-		}
-		budget := s.budget(err)
-		if budget == 0 || ctx.Err() != nil {
-			return nil, interrupted(ctx, err)
-		}
-		r.progress("the endpoint is being changed by somebody else, or not yet ready (%s): looking again", gcp.Message(err))
-		waited, settleErr := settle(ctx, client, name, r)
-		if settleErr != nil {
-			return nil, settleErr
-		}
-		if waited {
-			pause = s.patience.begin()
-		}
-		if !pause.wait(ctx, budget) {
-			return nil, interrupted(ctx, err)
-		}
-	}
-	return nil, fmt.Errorf("the endpoint did not become what it is to be in %d steps: is something else changing it?", maxRounds)
-}
-
-// budget is how long a refused step may be tried again, from a fresh look at the
-// endpoint; 0 for a refusal that is final.
-func (s *Service) budget(err error) time.Duration {
-	var failed *gcp.OperationError
-	switch isFailed := errors.As(err, &failed); {
-	case errors.Is(err, gcp.ErrOperationLost), isOneOf(err, codes.Aborted):
-		return s.patience.conflict
-	case isOneOf(err, codes.AlreadyExists): // our own deployment, whose answer was lost
-		return s.patience.conflict
-	case isFailed:
-		return 0 // a deployment that failed would fail again
-	case isOneOf(err, codes.FailedPrecondition):
-		return s.patience.precondition
-	}
-	return 0
-}
-
-// patch writes fields of an endpoint, unless it has changed since it was read.
-func (s *Service) patch(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, paths []string, e *pb.Endpoint) error {
-	e.Name, e.Etag = have.Name.String(), have.etag
-	return gcp.Retry(ctx, "vertex.endpoints.update", func(ctx context.Context) error {
-		_, err := client.UpdateEndpoint(ctx, &pb.UpdateEndpointRequest{Endpoint: e, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
-		return err
-	})
-}
-
-// run does one step of a roll-out.
-func (s *Service) run(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, do step, r Report) error {
-	name := have.Name.String()
-	switch do.kind {
-	case stepDeploy:
-		_, err := start(ctx, client, "vertex.endpoints.deployModel", fmt.Sprintf("deploying %q (%s)", do.key, do.deployment.Model), r,
-			func(ctx context.Context) (*aiplatform.DeployModelOperation, error) {
-				return client.DeployModel(ctx, &pb.DeployModelRequest{Endpoint: name, TrafficSplit: do.split, DeployedModel: deployedModel(do)})
-			})
-		return describe(err, "deploying %q", do.key)
-	case stepResize:
-		_, err := start(ctx, client, "vertex.endpoints.mutateDeployed", fmt.Sprintf("resizing %q", do.key), r,
-			func(ctx context.Context) (*aiplatform.MutateDeployedModelOperation, error) {
-				resources := do.deployment.Resources
-				return client.MutateDeployedModel(ctx, &pb.MutateDeployedModelRequest{
-					Endpoint: name,
-					DeployedModel: &pb.DeployedModel{Id: do.id, PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
-						MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
-					}}},
-					UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"}},
-				})
-			})
-		return describe(err, "resizing %q", do.key)
-	case stepShift:
-		r.progress("shifting traffic to %v", do.split)
-		return describe(s.patch(ctx, client, have, []string{"traffic_split"}, &pb.Endpoint{TrafficSplit: do.split}), "shifting traffic")
-	case stepUndeploy:
-		_, err := start(ctx, client, "vertex.endpoints.undeployModel", fmt.Sprintf("undeploying %q (%s)", do.key, do.id), r,
-			func(ctx context.Context) (*aiplatform.UndeployModelOperation, error) {
-				return client.UndeployModel(ctx, &pb.UndeployModelRequest{Endpoint: name, DeployedModelId: do.id})
-			})
-		if gcp.IsNotFound(err) {
-			return nil // gone is gone; an endpoint that is gone shows on the next reading
-		}
-		return describe(err, "undeploying %q (%s)", do.key, do.id)
-	}
-	return fmt.Errorf("vertex: unknown step %q", do.kind)
-}
-
-func deployedModel(do step) *pb.DeployedModel {
-	resources := do.deployment.Resources
-	return &pb.DeployedModel{
-		Id: do.id, DisplayName: do.key, Model: do.deployment.Model.String(),
-		PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
-			MachineSpec: &pb.MachineSpec{
-				MachineType:      resources.MachineType,
-				AcceleratorType:  pb.AcceleratorType(pb.AcceleratorType_value[resources.AcceleratorType]),
-				AcceleratorCount: resources.AcceleratorCount,
-			},
-			MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
-		}},
-	}
-}
-
-func describe(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
-}
-
 // ForeignError means that an endpoint serves models that are not ours, so that
 // it was not deleted.
 type ForeignError struct {
@@ -393,6 +240,13 @@ func (e *ForeignError) Error() string {
 // the object given; otherwise the error is [ErrReplaced]. What others deployed is
 // a [ForeignError] unless force is set. An endpoint that is gone is no error.
 func (s *Service) DeleteEndpoint(ctx context.Context, name gcp.Name, object Object, ours func(Deployed) bool, force bool, r Report) error {
+	if err := s.removeGate(ctx, name, object.Incarnation, r); err != nil {
+		return err
+	}
+	return s.remove(ctx, name, object, ours, force, r)
+}
+
+func (s *Service) remove(ctx context.Context, name gcp.Name, object Object, ours func(Deployed) bool, force bool, r Report) error {
 	_, err := s.converge(ctx, name, r, func(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint) (func(context.Context) error, error) {
 		if !object.Is(have.Object) {
 			return nil, ErrReplaced

@@ -5,8 +5,10 @@ package vertex
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -74,42 +76,113 @@ func (d Deployed) serves(key string, want Deployment) bool {
 	return d.Dedicated && d.Key == key && d.Model == want.Model && d.Resources.sameMachine(want.Resources)
 }
 
-// target is what an endpoint is to have.
+// target is what an endpoint is to have, and how it is to get there.
 type target struct {
 	deployments map[string]Deployment
 	// traffic has percentages by key that sum to 100; empty without deployments.
 	traffic map[string]int32
 	// ours tells what may be changed or undeployed. The rest is left alone.
 	ours func(Deployed) bool
+
+	strategy Strategy
+	// steps are percentages of a deployment's traffic, ascending to 100.
+	steps []int32
+	// gated tells that nothing is deployed which has not passed the gate; passed
+	// has the ids of what did.
+	gated  bool
+	passed map[string]bool
+	// paused tells that there are no deployments now, but will be again.
+	paused bool
 }
+
+// Strategy is how a deployment takes the place of another.
+type Strategy string
+
+// The strategies.
+const (
+	// BlueGreen deploys the new one beside the old one, looks whether it is there,
+	// moves the traffic in steps, and then undeploys the old one.
+	BlueGreen Strategy = "blue_green"
+	// AllAtOnce is BlueGreen with the traffic moved by the deployment itself.
+	AllAtOnce Strategy = "all_at_once"
+	// Recreate undeploys the old one first. It needs no second set of machines.
+	Recreate Strategy = "recreate"
+)
+
+// Strategies are all of them.
+func Strategies() []Strategy { return []Strategy{BlueGreen, AllAtOnce, Recreate} }
 
 type stepKind string
 
 const (
+	stepGate     stepKind = "gate"
 	stepDeploy   stepKind = "deploy"
 	stepResize   stepKind = "resize"
 	stepShift    stepKind = "shift traffic"
 	stepUndeploy stepKind = "undeploy"
 )
 
-// step is one call of the API.
+// step is one call of the API, or (gate) a series of them on another endpoint.
 type step struct {
 	kind       stepKind
 	key        string
 	id         string     // of the deployed model
 	deployment Deployment // deploy, resize
+	// keys are those whose deployments are to be tried (gate).
+	keys []string
 	// split is the whole new traffic split by id (deploy, shift); in a deploy, "0"
 	// stands for the new one.
 	split map[string]int32
+	// patient tells that the traffic as it is now is to be kept for a while first.
+	patient bool
 }
 
 // newcomer stands for the model that is being deployed, in its traffic split.
 const newcomer = "0"
 
 // next returns the next step from have to want, nil when there is none left:
-// resize what stays, deploy what is new without traffic, move all traffic at
-// once, undeploy what is not wanted any more.
+// resize what stays, try what is new, deploy it, move the traffic, undeploy what
+// is not wanted any more.
 func next(have *Endpoint, want target) *step {
+	current := current(have, want)
+	for _, key := range slices.Sorted(maps.Keys(current)) {
+		d, w := current[key], want.deployments[key]
+		if d.Resources != w.Resources {
+			return &step{kind: stepResize, key: key, id: d.ID, deployment: w}
+		}
+	}
+	missing := slices.DeleteFunc(byTraffic(want), func(key string) bool { _, there := current[key]; return there })
+	untried := slices.DeleteFunc(slices.Clone(missing), func(key string) bool { return want.passed[deploymentID(key, want.deployments[key])] })
+	if want.gated && len(untried) > 0 {
+		return &step{kind: stepGate, keys: untried}
+	}
+	leaving := leaving(have, want, current)
+	for _, key := range missing {
+		if want.strategy == Recreate && len(leaving[key]) > 0 {
+			return makeRoom(have, want, current, leaving[key])
+		}
+		w := want.deployments[key]
+		return &step{kind: stepDeploy, key: key, id: deploymentID(key, w), deployment: w, split: splitWithNewcomer(have.Traffic, want.strategy, leaving[key])}
+	}
+	if final := finalSplit(have, want, current); !sameSplit(final, have.Traffic) {
+		// The last deployed model takes its traffic along when it goes.
+		if last := len(have.Deployed) == 1 && len(leaving) == 1; !last {
+			split, patient := nextSplit(have, want, current, leaving, final)
+			return &step{kind: stepShift, split: split, patient: patient}
+		}
+	}
+	for _, d := range have.Deployed {
+		if !slices.Contains(leaving[d.Key], d) {
+			continue
+		}
+		successor, replaced := current[d.Key]
+		return &step{kind: stepUndeploy, key: d.Key, id: d.ID, patient: replaced && !successor.olderThan(d)}
+	}
+	return nil
+}
+
+// current are the deployments that are there as wanted, apart from replicas.
+func current(have *Endpoint, want target) map[string]Deployed {
 	current := map[string]Deployed{}
 	for _, d := range have.Deployed {
 		w, wanted := want.deployments[d.Key]
@@ -120,33 +193,28 @@ func next(have *Endpoint, want target) *step {
 			current[d.Key] = d
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(current)) {
-		d, w := current[key], want.deployments[key]
-		if d.Resources != w.Resources {
-			return &step{kind: stepResize, key: key, id: d.ID, deployment: w}
+	return current
+}
+
+// leaving are the deployments of ours that are not to stay, by key.
+func leaving(have *Endpoint, want target, current map[string]Deployed) map[string][]Deployed {
+	leaving := map[string][]Deployed{}
+	for _, d := range have.Deployed {
+		if want.ours(d) && current[d.Key].ID != d.ID {
+			leaving[d.Key] = append(leaving[d.Key], d)
 		}
 	}
-	for _, key := range byTraffic(want) {
-		if _, there := current[key]; !there {
-			w := want.deployments[key]
-			return &step{kind: stepDeploy, key: key, id: deploymentID(key, w), deployment: w, split: splitWithNewcomer(have.Traffic)}
-		}
+	return leaving
+}
+
+// makeRoom is the next step to undeploy what a new deployment is to replace. The
+// other deployments of the endpoint take its traffic meanwhile; with no other, the
+// endpoint serves nothing.
+func makeRoom(have *Endpoint, want target, current map[string]Deployed, old []Deployed) *step {
+	if len(have.Deployed) > 1 && sum(trafficOf(have, old)) > 0 {
+		return &step{kind: stepShift, split: splitWithout(have, want, current, old)}
 	}
-	keep := map[string]bool{}
-	for _, d := range current {
-		keep[d.ID] = true
-	}
-	leaving := slices.DeleteFunc(slices.Clone(have.Deployed), func(d Deployed) bool { return keep[d.ID] || !want.ours(d) })
-	if split := wantedSplit(have, want, current); !sameSplit(split, have.Traffic) {
-		// The last deployed model takes its traffic along when it goes.
-		if last := len(have.Deployed) == 1 && len(leaving) == 1; !last {
-			return &step{kind: stepShift, split: split}
-		}
-	}
-	if len(leaving) > 0 {
-		return &step{kind: stepUndeploy, key: leaving[0].Key, id: leaving[0].ID}
-	}
-	return nil
+	return &step{kind: stepUndeploy, key: old[0].Key, id: old[0].ID}
 }
 
 // byTraffic are the keys, those with the most traffic first: the first model of
@@ -157,94 +225,69 @@ func byTraffic(want target) []string {
 	})
 }
 
-// splitWithNewcomer leaves the traffic as it is; the first model of an endpoint
-// gets all of it, since a split cannot sum to less.
-func splitWithNewcomer(traffic map[string]int32) map[string]int32 {
-	split := map[string]int32{newcomer: 100}
-	if sum(traffic) > 0 {
-		split = maps.Clone(traffic)
-		maps.DeleteFunc(split, func(_ string, share int32) bool { return share == 0 }) // they may name what is gone
-		split[newcomer] = 0
-	}
-	return split
-}
+// olderThan tells a return to what served before from a roll-out of something new.
+func (d Deployed) olderThan(o Deployed) bool { return d.Object.CreateTime.Before(o.Object.CreateTime) }
 
-// wantedSplit is the traffic split in the end, by id. What others deployed keeps
-// its share, and ours is divided as the configuration says. When nothing of ours
-// is to stay, the others take over its share.
-func wantedSplit(have *Endpoint, want target, current map[string]Deployed) map[string]int32 {
-	foreign := map[string]int32{}
-	for _, d := range have.Deployed {
-		if !want.ours(d) && have.Traffic[d.ID] > 0 {
-			foreign[d.ID] = have.Traffic[d.ID]
-		}
+// impossible tells why what is wanted cannot be had beside what others deployed;
+// "" if it can. A traffic split always sums to 100: what takes all of ours away
+// gives it to the others, and then nothing tells what it was.
+func impossible(have *Endpoint, want target) string {
+	foreign := foreignSplit(have, want)
+	if len(foreign) == 0 {
+		return ""
 	}
-	if len(current) == 0 {
-		return scale(foreign, 100)
-	}
-	split := map[string]int32{}
-	for key, share := range scale(want.traffic, 100-sum(foreign)) {
-		split[current[key].ID] = share
-	}
-	maps.Copy(split, foreign)
-	return split
-}
-
-// scale divides total in proportion to shares: exact, and the same each time.
-// Shares of 0 are left out.
-func scale[K cmp.Ordered](shares map[K]int32, total int32) map[K]int32 {
-	out := map[K]int32{}
-	all := sum(shares)
-	if all == 0 || total <= 0 {
-		return out
-	}
-	left := total
-	for k, v := range shares {
-		out[k] = v * total / all
-		left -= out[k]
-	}
-	// The rest goes, one each, to those that rounding took most from.
-	order := slices.SortedFunc(maps.Keys(shares), func(a, b K) int {
-		return cmp.Or(cmp.Compare(shares[b]*total%all, shares[a]*total%all), cmp.Compare(a, b))
-	})
-	for _, k := range order[:left] {
-		out[k]++
-	}
-	maps.DeleteFunc(out, func(_ K, v int32) bool { return v == 0 })
-	return out
-}
-
-func sum[K comparable](m map[K]int32) (total int32) {
-	for _, v := range m {
-		total += v
-	}
-	return total
-}
-
-// sameSplit compares splits; a share of 0 is as good as none.
-func sameSplit(a, b map[string]int32) bool {
-	for _, m := range []map[string]int32{a, b} {
-		for id := range m {
-			if a[id] != b[id] {
-				return false
+	current := current(have, want)
+	for key, old := range leaving(have, want, current) {
+		_, wanted := want.deployments[key]
+		_, there := current[key]
+		switch {
+		case sum(trafficOf(have, old)) == 0:
+		case want.paused:
+			return "models that others deployed to the endpoint would get all of its traffic, and keep it when it serves again"
+		case want.strategy == Recreate && wanted && !there:
+			without := splitWithout(have, want, current, old)
+			if slices.ContainsFunc(slices.Collect(maps.Keys(foreign)), func(id string) bool { return without[id] != foreign[id] }) {
+				return "with the strategy recreate, models that others deployed to the endpoint would get all of its traffic, and keep it"
 			}
 		}
 	}
-	return true
+	return ""
 }
 
-// ForeignTraffic is the percentage that goes to models which are not ours.
-func ForeignTraffic(e *Endpoint, ours func(Deployed) bool) (percent int32) {
-	for _, d := range e.Deployed {
-		if !ours(d) {
-			percent += e.Traffic[d.ID]
-		}
+// missed tells what of a step that the server reported as done the endpoint does
+// not show; "" if it shows all.
+func (s step) missed(have *Endpoint) string {
+	i := slices.IndexFunc(have.Deployed, func(d Deployed) bool { return d.ID == s.id })
+	switch {
+	case s.kind == stepShift && !sameSplit(have.Traffic, s.split):
+		return fmt.Sprintf("the traffic split is %v", have.Traffic)
+	case s.kind == stepShift, s.kind == stepGate:
+	case s.kind == stepUndeploy && i >= 0:
+		return "it is still deployed"
+	case s.kind == stepUndeploy:
+	case i < 0:
+		return "it is not deployed"
+	case s.kind == stepDeploy && !have.Deployed[i].serves(s.key, s.deployment):
+		return fmt.Sprintf("what is deployed is %s on %+v", have.Deployed[i].Model, have.Deployed[i].Resources)
+	case s.kind == stepDeploy && s.split[newcomer] == 0 && have.Traffic[s.id] > 0:
+		return fmt.Sprintf("it was to get no traffic yet, but has %d%%", have.Traffic[s.id])
+	case s.kind == stepResize && have.Deployed[i].Resources != s.deployment.Resources:
+		return fmt.Sprintf("it has %d to %d replicas", have.Deployed[i].Resources.MinReplicas, have.Deployed[i].Resources.MaxReplicas)
 	}
-	return percent
+	return ""
 }
 
-// Shares divides what foreign models leave of the traffic as wanted says. It is
-// what a rollout aims at, by key and without zeros.
-func Shares(wanted map[string]int32, foreign int32) map[string]int32 {
-	return scale(wanted, 100-foreign)
+// String names a step for people, and tells it from any other.
+func (s step) String() string {
+	switch s.kind {
+	case stepGate:
+		return "trying " + strings.Join(s.keys, ", ")
+	case stepDeploy:
+		return fmt.Sprintf("deploying %q (%s)", s.key, s.deployment.Model)
+	case stepResize:
+		return fmt.Sprintf("resizing %q to %d to %d replicas", s.key, s.deployment.Resources.MinReplicas, s.deployment.Resources.MaxReplicas)
+	case stepShift:
+		return fmt.Sprintf("shifting traffic to %v", s.split)
+	}
+	return fmt.Sprintf("undeploying %q (%s)", s.key, s.id)
 }

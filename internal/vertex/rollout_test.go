@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -24,8 +25,9 @@ func small(minReplicas, maxReplicas int32) Resources {
 
 // sim is an endpoint that obeys the preconditions of Vertex AI's documentation.
 type sim struct {
-	t *testing.T
-	e Endpoint
+	t     *testing.T
+	e     Endpoint
+	clock int64
 }
 
 func (s *sim) do(st step) {
@@ -43,7 +45,8 @@ func (s *sim) do(st step) {
 		if ids[st.id] {
 			s.t.Fatalf("deploy %s: id %s is taken", st.key, st.id)
 		}
-		s.e.Deployed = append(s.e.Deployed, Deployed{ID: st.id, Key: st.key, Model: st.deployment.Model, Resources: st.deployment.Resources, Dedicated: true})
+		s.clock++
+		s.e.Deployed = append(s.e.Deployed, Deployed{Object: Object{CreateTime: time.Unix(s.clock, 0)}, ID: st.id, Key: st.key, Model: st.deployment.Model, Resources: st.deployment.Resources, Dedicated: true})
 		s.e.Traffic = map[string]int32{}
 		for id, share := range st.split {
 			if id == newcomer {
@@ -97,7 +100,11 @@ func show(st *step) string {
 	for _, id := range slices.Sorted(maps.Keys(st.split)) {
 		split = append(split, fmt.Sprintf("%s=%d", id, st.split[id]))
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", st.kind, st.key, strings.Join(split, " ")))
+	patience := ""
+	if st.patient {
+		patience = "wait, "
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s%s %s %s", patience, st.kind, st.key+strings.Join(st.keys, ","), strings.Join(split, " ")))
 }
 
 func selfMade(d Deployed) bool { return d.SelfMade() }
@@ -112,6 +119,7 @@ func TestNext(t *testing.T) {
 	v1Wide := Deployment{model("bert", "1"), small(1, 3)}
 	gpu := Deployment{model("bert", "1"), Resources{MachineType: "n1-standard-4", AcceleratorType: "NVIDIA_TESLA_T4", AcceleratorCount: 1, MinReplicas: 1, MaxReplicas: 1}}
 	main1, main2, mainGPU := deployed("main", v1), deployed("main", v2), deployed("main", gpu)
+	main1.Object.CreateTime, main2.Object.CreateTime = time.Unix(1, 0), time.Unix(2, 0)
 	canary2 := deployed("canary", v2)
 	foreign := Deployed{ID: "77", Key: "main", Model: model("other", "1"), Resources: small(1, 1), Dedicated: true}
 
@@ -138,13 +146,13 @@ func TestNext(t *testing.T) {
 			"a new version: deploy, shift, undeploy", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
 			map[string]Deployment{"main": v2},
 			map[string]int32{"main": 100},
-			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + main2.ID + "=100", "undeploy main", "done"},
+			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
 		},
 		{
 			"another machine is a new deployment", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
 			map[string]Deployment{"main": gpu},
 			map[string]int32{"main": 100},
-			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + mainGPU.ID + "=100", "undeploy main", "done"},
+			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + mainGPU.ID + "=100", "wait, undeploy main", "done"},
 		},
 		{
 			"replicas change in place", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
@@ -156,13 +164,13 @@ func TestNext(t *testing.T) {
 			"interrupted after the deployment", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
 			map[string]Deployment{"main": v2},
 			map[string]int32{"main": 100},
-			[]string{"shift traffic  " + main2.ID + "=100", "undeploy main", "done"},
+			[]string{"shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
 		},
 		{
 			"interrupted after the shift", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main2.ID: 100}},
 			map[string]Deployment{"main": v2},
 			map[string]int32{"main": 100},
-			[]string{"undeploy main", "done"},
+			[]string{"wait, undeploy main", "done"},
 		},
 		{
 			"interrupted, and wanted back", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
@@ -196,7 +204,7 @@ func TestNext(t *testing.T) {
 			"a foreign model keeps its share, even under our key", Endpoint{Deployed: []Deployed{foreign, main1}, Traffic: map[string]int32{foreign.ID: 40, main1.ID: 60}},
 			map[string]Deployment{"main": v2},
 			map[string]int32{"main": 100},
-			[]string{"deploy main 0=0 " + pair(main1.ID, 60, foreign.ID, 40), "shift traffic  " + pair(main2.ID, 60, foreign.ID, 40), "undeploy main", "done"},
+			[]string{"deploy main 0=0 " + pair(main1.ID, 60, foreign.ID, 40), "shift traffic  " + pair(main2.ID, 60, foreign.ID, 40), "wait, undeploy main", "done"},
 		},
 		{
 			"a foreign model takes over when ours go", Endpoint{Deployed: []Deployed{foreign, main1}, Traffic: map[string]int32{foreign.ID: 40, main1.ID: 60}},
@@ -211,7 +219,7 @@ func TestNext(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &sim{t, c.have}
+			s := &sim{t: t, e: c.have, clock: 2}
 			want := target{deployments: c.deploy, traffic: c.traffic, ours: selfMade}
 			var got []string
 			for range c.want {
@@ -226,6 +234,210 @@ func TestNext(t *testing.T) {
 				t.Errorf("steps:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 		})
+	}
+}
+
+func TestNextByStrategy(t *testing.T) {
+	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	at := func(d Deployed, seconds int64) Deployed { d.Object.CreateTime = time.Unix(seconds, 0); return d }
+	main1, main2 := at(deployed("main", v1), 1), at(deployed("main", v2), 2)
+	side1, side2 := at(deployed("side", v1), 1), at(deployed("side", v2), 2)
+	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1"), Resources: small(1, 1), Dedicated: true}
+	toV2, all := map[string]Deployment{"main": v2}, map[string]int32{"main": 100}
+	both := map[string]Deployment{"main": v2, "side": v2}
+	only1 := Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}}
+	steps := []int32{10, 50, 100}
+	shift := func(a string, x int, b string, y int) string { return "shift traffic  " + pair(a, x, b, y) }
+
+	for _, c := range []struct {
+		name string
+		have Endpoint
+		want target
+		does []string
+	}{
+		{
+			"in steps", only1,
+			target{deployments: toV2, traffic: all, steps: steps},
+			[]string{
+				"deploy main 0=0 " + main1.ID + "=100", shift(main2.ID, 10, main1.ID, 90), "wait, " + shift(main2.ID, 50, main1.ID, 50),
+				"wait, shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done",
+			},
+		},
+		{
+			"interrupted between steps", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 90, main2.ID: 10}},
+			target{deployments: toV2, traffic: all, steps: steps},
+			[]string{"wait, " + shift(main2.ID, 50, main1.ID, 50), "wait, shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
+		},
+		{
+			"somebody moved the traffic between steps", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 67, main2.ID: 33}},
+			target{deployments: toV2, traffic: all, steps: steps},
+			[]string{"wait, " + shift(main2.ID, 50, main1.ID, 50), "wait, shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
+		},
+		{
+			"interrupted between steps, and wanted back: at once", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 90, main2.ID: 10}},
+			target{deployments: map[string]Deployment{"main": v1}, traffic: all, steps: steps},
+			[]string{"shift traffic  " + main1.ID + "=100", "undeploy main", "done"},
+		},
+		{
+			"steps divide what others leave", Endpoint{Deployed: []Deployed{main1, foreign}, Traffic: map[string]int32{main1.ID: 60, "77": 40}},
+			target{deployments: toV2, traffic: all, steps: []int32{50, 100}},
+			[]string{
+				"deploy main 0=0 " + pair(main1.ID, 60, "77", 40), three(main1.ID, 30, main2.ID, 30, "77", 40),
+				"wait, " + shift(main2.ID, 60, "77", 40), "wait, undeploy main", "done",
+			},
+		},
+		{
+			"a share too small for its steps", Endpoint{Deployed: []Deployed{main1, side1}, Traffic: map[string]int32{main1.ID: 97, side1.ID: 3}},
+			target{deployments: map[string]Deployment{"main": v1, "side": v2}, traffic: map[string]int32{"main": 97, "side": 3}, steps: steps},
+			[]string{ // 10 % of 3 is 1 at least, 50 % is 2
+				"deploy side 0=0 " + pair(main1.ID, 97, side1.ID, 3),
+				three(main1.ID, 97, side1.ID, 2, side2.ID, 1), "wait, " + three(main1.ID, 97, side1.ID, 1, side2.ID, 2),
+				"wait, " + shift(main1.ID, 97, side2.ID, 3), "wait, undeploy side", "done",
+			},
+		},
+		{
+			"all at once: the deployment itself moves the traffic", only1,
+			target{deployments: toV2, traffic: all, strategy: AllAtOnce},
+			[]string{"deploy main 0=100", "wait, undeploy main", "done"},
+		},
+		{
+			"all at once, beside others", Endpoint{Deployed: []Deployed{main1, foreign}, Traffic: map[string]int32{main1.ID: 60, "77": 40}},
+			target{deployments: toV2, traffic: all, strategy: AllAtOnce},
+			[]string{"deploy main " + pair("0", 60, "77", 40), "wait, undeploy main", "done"},
+		},
+		{
+			"recreate: the old one goes first", only1,
+			target{deployments: toV2, traffic: all, strategy: Recreate},
+			[]string{"undeploy main", "deploy main 0=100", "done"},
+		},
+		{
+			"recreate: another one takes the traffic meanwhile", Endpoint{Deployed: []Deployed{main1, side1}, Traffic: map[string]int32{main1.ID: 90, side1.ID: 10}},
+			target{deployments: map[string]Deployment{"main": v2, "side": v1}, traffic: map[string]int32{"main": 90, "side": 10}, strategy: Recreate},
+			[]string{"shift traffic  " + side1.ID + "=100", "undeploy main", "deploy main 0=0 " + side1.ID + "=100", shift(main2.ID, 90, side1.ID, 10), "done"},
+		},
+		{
+			"recreate: one after the other", Endpoint{Deployed: []Deployed{main1, side1}, Traffic: map[string]int32{main1.ID: 90, side1.ID: 10}},
+			target{deployments: both, traffic: map[string]int32{"main": 90, "side": 10}, strategy: Recreate},
+			[]string{
+				"shift traffic  " + side1.ID + "=100", "undeploy main", "deploy main 0=0 " + side1.ID + "=100",
+				"shift traffic  " + main2.ID + "=100", "undeploy side", "deploy side 0=0 " + main2.ID + "=100", shift(main2.ID, 90, side2.ID, 10), "done",
+			},
+		},
+		{
+			"the gate comes before anything is touched", Endpoint{Deployed: []Deployed{main1, side1}, Traffic: map[string]int32{main1.ID: 90, side1.ID: 10}},
+			target{deployments: both, traffic: map[string]int32{"main": 90, "side": 10}, strategy: Recreate, gated: true},
+			[]string{"gate main,side", "gate main,side"}, // as long as it was not passed
+		},
+		{
+			"what passed the gate does not pass it again", only1,
+			target{deployments: toV2, traffic: all, gated: true, passed: map[string]bool{main2.ID: true}},
+			[]string{"deploy main 0=0 " + main1.ID + "=100", "shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
+		},
+		{
+			"what is there passed the gate before", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
+			target{deployments: toV2, traffic: all, gated: true},
+			[]string{"shift traffic  " + main2.ID + "=100", "wait, undeploy main", "done"},
+		},
+		{
+			"paused", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 90, main2.ID: 10}},
+			target{paused: true, steps: steps},
+			[]string{"shift traffic", "undeploy main", "undeploy main", "done"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &sim{t: t, e: c.have, clock: 2}
+			s.e.Deployed = slices.Clone(s.e.Deployed)
+			c.want.ours = selfMade
+			var got []string
+			for range c.does {
+				st := next(&s.e, c.want)
+				got = append(got, show(st))
+				if st == nil {
+					break
+				}
+				s.do(*st)
+				if missed := st.missed(&s.e); missed != "" {
+					t.Errorf("after %q: %s", show(st), missed)
+				}
+			}
+			if !slices.Equal(got, c.does) {
+				t.Errorf("steps:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.does, "\n"))
+			}
+		})
+	}
+}
+
+// three renders a shift to a split of three as show does.
+func three(a string, x int, b string, y int, c string, z int) string {
+	parts := []string{fmt.Sprintf("%s=%d", a, x), fmt.Sprintf("%s=%d", b, y), fmt.Sprintf("%s=%d", c, z)}
+	slices.Sort(parts)
+	return "shift traffic  " + strings.Join(parts, " ")
+}
+
+func TestImpossible(t *testing.T) {
+	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	main1, side1 := deployed("main", v1), deployed("side", v1)
+	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1"), Dedicated: true}
+	split := func(ours, theirs int32) Endpoint {
+		return Endpoint{Deployed: []Deployed{main1, foreign}, Traffic: map[string]int32{main1.ID: ours, "77": theirs}}
+	}
+	three := Endpoint{Deployed: []Deployed{main1, side1, foreign}, Traffic: map[string]int32{main1.ID: 50, side1.ID: 10, "77": 40}}
+	toV2 := map[string]Deployment{"main": v2}
+	for name, c := range map[string]struct {
+		have Endpoint
+		want target
+		why  string
+	}{
+		"pause beside others":            {split(60, 40), target{paused: true}, "when it serves again"},
+		"pause beside idle ones":         {split(100, 0), target{paused: true}, ""},
+		"paused already":                 {split(0, 100), target{paused: true}, ""},
+		"recreate beside others":         {split(60, 40), target{deployments: toV2, strategy: Recreate}, "recreate"},
+		"recreate what has no traffic":   {split(0, 100), target{deployments: toV2, strategy: Recreate}, ""},
+		"blue-green beside others":       {split(60, 40), target{deployments: toV2}, ""},
+		"recreate with one of our own":   {three, target{deployments: map[string]Deployment{"main": v2, "side": v1}, traffic: map[string]int32{"main": 90, "side": 10}, strategy: Recreate}, ""},
+		"nothing changes while recreate": {split(60, 40), target{deployments: map[string]Deployment{"main": v1}, strategy: Recreate}, ""},
+	} {
+		c.want.ours = selfMade
+		if got := impossible(&c.have, c.want); (got == "") != (c.why == "") || !strings.Contains(got, c.why) {
+			t.Errorf("%s: %q, want %q", name, got, c.why)
+		}
+	}
+}
+
+// What the server reports as done is looked for on the endpoint.
+func TestMissed(t *testing.T) {
+	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	main1, main2 := deployed("main", v1), deployed("main", v2)
+	other := main2
+	other.Model.Version = "3"
+	wide := main1
+	wide.Resources.MaxReplicas = 4
+	has := func(traffic map[string]int32, d ...Deployed) *Endpoint {
+		return &Endpoint{Deployed: d, Traffic: traffic}
+	}
+	deploy := step{kind: stepDeploy, key: "main", id: main2.ID, deployment: v2, split: map[string]int32{newcomer: 0, main1.ID: 100}}
+	resize := step{kind: stepResize, key: "main", id: main1.ID, deployment: Deployment{v1.Model, small(1, 4)}}
+	for name, c := range map[string]struct {
+		step step
+		have *Endpoint
+		want string
+	}{
+		"deployed":                 {deploy, has(map[string]int32{main1.ID: 100}, main1, main2), ""},
+		"not deployed":             {deploy, has(map[string]int32{main1.ID: 100}, main1), "not deployed"},
+		"something else deployed":  {deploy, has(map[string]int32{main1.ID: 100}, main1, other), "bert@3"},
+		"traffic not asked for":    {deploy, has(map[string]int32{main2.ID: 100}, main1, main2), "100%"},
+		"resized":                  {resize, has(nil, wide), ""},
+		"not resized":              {resize, has(nil, main1), "1 to 1"},
+		"resized and gone":         {resize, has(nil), "not deployed"},
+		"shifted":                  {step{kind: stepShift, split: map[string]int32{main2.ID: 100}}, has(map[string]int32{main2.ID: 100, main1.ID: 0}, main1, main2), ""},
+		"not shifted":              {step{kind: stepShift, split: map[string]int32{main2.ID: 100}}, has(map[string]int32{main1.ID: 100}, main1, main2), "split"},
+		"undeployed":               {step{kind: stepUndeploy, id: main1.ID}, has(nil, main2), ""},
+		"said to be undeployed":    {step{kind: stepUndeploy, id: main1.ID}, has(nil, main1), "still"},
+		"gate leaves nothing here": {step{kind: stepGate, keys: []string{"main"}}, has(nil), ""},
+	} {
+		if got := c.step.missed(c.have); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 
@@ -252,7 +464,13 @@ func TestRolloutsConverge(t *testing.T) {
 			}
 		}
 		for change := range 4 {
-			want := target{deployments: map[string]Deployment{}, traffic: map[string]int32{}, ours: selfMade}
+			want := target{
+				deployments: map[string]Deployment{}, traffic: map[string]int32{}, ours: selfMade,
+				strategy: Strategies()[random.IntN(3)], paused: random.IntN(8) == 0, gated: random.IntN(4) == 0, passed: map[string]bool{},
+			}
+			if want.strategy == BlueGreen {
+				want.steps = [][]int32{nil, {100}, {50, 100}, {1, 2, 100}, {10, 50, 99, 100}}[random.IntN(5)]
+			}
 			for _, k := range keys[:random.IntN(len(keys)+1)] {
 				r := small(int32(1+random.IntN(2)), 2)
 				if random.IntN(3) == 0 {
@@ -265,6 +483,14 @@ func TestRolloutsConverge(t *testing.T) {
 				want.traffic[keys[0]] = 1
 			}
 			want.traffic = scale(want.traffic, 100)
+			if want.paused {
+				want.deployments, want.traffic = nil, nil
+			}
+			if impossible(&s.e, want) != "" {
+				continue
+			}
+			// Only these ever leave a moment without a split.
+			gaps := len(want.deployments) == 0 || want.strategy == Recreate
 			foreign := ForeignTraffic(&s.e, selfMade)
 			steps, interruptAt := 0, 1000
 			if change < 3 && random.IntN(2) == 0 {
@@ -278,9 +504,21 @@ func TestRolloutsConverge(t *testing.T) {
 				if steps > 40 {
 					t.Fatalf("run %d: no end: %s", run, show(st))
 				}
+				if st.kind == stepGate {
+					for _, key := range st.keys {
+						want.passed[deploymentID(key, want.deployments[key])] = true
+					}
+					continue
+				}
+				if st.kind == stepDeploy && want.gated && !want.passed[st.id] {
+					t.Fatalf("run %d: %s without passing the gate", run, show(st))
+				}
 				served := sum(s.e.Traffic) == 100
 				s.do(*st)
-				if served && len(want.deployments) > 0 && sum(s.e.Traffic) != 100 {
+				if missed := st.missed(&s.e); missed != "" {
+					t.Fatalf("run %d: %s: %s", run, show(st), missed)
+				}
+				if served && !gaps && sum(s.e.Traffic) != 100 {
 					t.Fatalf("run %d: after %s the split is %v", run, show(st), s.e.Traffic)
 				}
 				if len(want.deployments) > 0 && ForeignTraffic(&s.e, selfMade) != foreign {
