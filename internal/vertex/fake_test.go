@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -33,6 +34,7 @@ import (
 type fake struct {
 	pb.UnimplementedModelServiceServer
 	pb.UnimplementedEndpointServiceServer
+	pb.UnimplementedPredictionServiceServer
 	longrunningpb.UnimplementedOperationsServer
 
 	t  *testing.T
@@ -51,6 +53,10 @@ type fake struct {
 	before, after func(method string, n int) error
 	// lag makes DeleteModel refuse this often.
 	lag int
+	// predict is what a version of a model answers.
+	predict func(version string, instance any) (any, error)
+	// lies are methods that report success without effect.
+	lies map[string]bool
 }
 
 type pendingOp struct {
@@ -73,6 +79,7 @@ func newFake(t *testing.T) (*fake, *Service) {
 	server := grpc.NewServer(grpc.UnaryInterceptor(f.intercept))
 	pb.RegisterModelServiceServer(server, f)
 	pb.RegisterEndpointServiceServer(server, f)
+	pb.RegisterPredictionServiceServer(server, f)
 	longrunningpb.RegisterOperationsServer(server, f)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
@@ -125,6 +132,9 @@ var errLost = status.Error(codes.Unavailable, "the connection broke")
 func (f *fake) start(on, kind string, effect func() (proto.Message, error)) *longrunningpb.Operation {
 	name := fmt.Sprintf("%s/operations/%d", on, len(f.ops)+1)
 	p := &pendingOp{op: &longrunningpb.Operation{Name: name}, polls: f.polls, effect: func() (proto.Message, error) {
+		if f.lies[kind] {
+			return nil, nil
+		}
 		m, err := effect()
 		if err == nil {
 			f.effects[kind]++
@@ -388,6 +398,9 @@ func (f *fake) UpdateEndpoint(_ context.Context, req *pb.UpdateEndpointRequest) 
 		case "labels":
 			e.Labels = req.GetEndpoint().GetLabels()
 		case "traffic_split":
+			if f.lies["shift"] {
+				continue
+			}
 			e.TrafficSplit = req.GetEndpoint().GetTrafficSplit()
 		}
 	}
@@ -475,6 +488,38 @@ func (f *fake) UndeployModel(_ context.Context, req *pb.UndeployModelRequest) (*
 		f.changed(e)
 		return nil, nil
 	}), nil
+}
+
+// Predict answers with the deployed model that has the most traffic.
+func (f *fake) Predict(_ context.Context, req *pb.PredictRequest) (*pb.PredictResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, err := f.endpoint(req.GetEndpoint())
+	if err != nil {
+		return nil, err
+	}
+	var chosen *pb.DeployedModel
+	for _, d := range e.GetDeployedModels() {
+		if share := e.GetTrafficSplit()[d.GetId()]; share > 0 && (chosen == nil || share > e.GetTrafficSplit()[chosen.GetId()]) {
+			chosen = d
+		}
+	}
+	if chosen == nil {
+		return nil, status.Errorf(codes.FailedPrecondition, "Endpoint %s doesn't have traffic_split.", req.GetEndpoint())
+	}
+	resp := &pb.PredictResponse{DeployedModelId: chosen.GetId()}
+	for _, instance := range req.GetInstances() {
+		answer, err := f.predict(chosen.GetModelVersionId(), instance.AsInterface())
+		if err != nil {
+			return nil, err
+		}
+		value, err := structpb.NewValue(answer)
+		if err != nil {
+			return nil, err
+		}
+		resp.Predictions = append(resp.Predictions, value)
+	}
+	return resp, nil
 }
 
 func (f *fake) DeleteEndpoint(_ context.Context, req *pb.DeleteEndpointRequest) (*longrunningpb.Operation, error) {
