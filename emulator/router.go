@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/iam"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/journal"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/operations"
 )
 
 // router sends a request to the first handler whose prefix its path has. (Unlike
@@ -51,10 +53,17 @@ type views struct {
 	counters  *journal.Counters
 }
 
+// controls are what its behaviour is changed by, beside faults.
+type controls struct {
+	clock      *clock.Virtual
+	operations *operations.Manager
+	policies   *iam.Server
+}
+
 // admin is the emulator's own surface. It is not journalled. What it tells is open
 // to everyone who reaches the port, as the APIs are; what changes the emulator's
 // behaviour is off by default and wants a token.
-func (s *Server) admin(v views, now *clock.Virtual) http.Handler {
+func (s *Server) admin(v views, c controls) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_emulator/health", func(w http.ResponseWriter, _ *http.Request) {
 		inventory.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "service": "gcpml-emulator"})
@@ -68,7 +77,9 @@ func (s *Server) admin(v views, now *clock.Virtual) http.Handler {
 	mux.Handle("GET /_emulator/methods", s.guarded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		inventory.WriteJSON(w, http.StatusOK, map[string]any{"methods": s.faults.Methods()})
 	})))
-	mux.Handle("/_emulator/clock", s.guarded(now))
+	mux.Handle("/_emulator/clock", s.guarded(c.clock))
+	mux.Handle("/_emulator/operations", s.guarded(http.HandlerFunc(c.operations.Scripts)))
+	mux.Handle("/_emulator/iam", s.guarded(http.HandlerFunc(c.policies.Behaviour)))
 	return mux
 }
 
@@ -81,10 +92,10 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		}
 		switch {
 		case s.FaultToken == "":
-			http.Error(w, "faults are off: start the emulator with --enable-faults", http.StatusForbidden)
+			inventory.WriteError(w, http.StatusForbidden, "faults are off: start the emulator with --enable-faults")
 		case subtle.ConstantTimeCompare([]byte(token), []byte(s.FaultToken)) != 1:
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "the token that was printed at the start is required: send it as Authorization: Bearer TOKEN", http.StatusUnauthorized)
+			inventory.WriteError(w, http.StatusUnauthorized, "the token that was printed at the start is required: send it as Authorization: Bearer TOKEN")
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -78,7 +78,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	inv.Add("iam_bindings", policies.Inventory)
 	connections := bqconnection.New(bqconnection.Config{Projects: projects, Clock: now, Assume: switches})
 	connectionpb.RegisterConnectionServiceServer(server, connections)
-	policies.ConnectionAccounts(connections.AccountExists)
+	policies.ConnectionAccounts(connections.AccountCreated)
 	inv.Add("connections", connections.Inventory)
 	sql, err := engine.Start(ctx)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	}
 	routes.handle("/", bucket)
 
-	admin := s.admin(views{inv, timeline, calls, effects}, now)
+	admin := s.admin(views{inv, timeline, calls, effects}, controls{now, work, policies})
 	native, api := calls.Middleware(server), calls.Middleware(routes)
 	if opts.EnableFaults {
 		s.faults.Know(grpcMethods(server), slices.Concat(front.Routes(), iam.V1Routes, storage.Routes))

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -73,6 +74,19 @@ func (s *Server) Account(projectIDOrNumber, location, id string) (email string, 
 		return "", false
 	}
 	return e.account, true
+}
+
+// AccountCreated tells when the service account of a connection that exists was
+// created.
+func (s *Server) AccountCreated(email string) (created time.Time, exists bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.connections {
+		if strings.EqualFold(e.account, email) {
+			return time.UnixMilli(e.connection.GetCreationTime()), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // AccountExists reports whether an e-mail address is the service account of a

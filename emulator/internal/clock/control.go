@@ -23,19 +23,19 @@ func (v *Virtual) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		dec := json.NewDecoder(r.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			inventory.WriteError(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		d, err := time.ParseDuration(in.Advance)
 		if err != nil || d <= 0 {
-			http.Error(w, fmt.Sprintf(`"advance" is %q: want a duration such as "7m"`, in.Advance), http.StatusBadRequest)
+			inventory.WriteError(w, http.StatusBadRequest, fmt.Sprintf(`"advance" is %q: want a duration such as "7m"`, in.Advance))
 			return
 		}
 		v.Advance(d)
 	case http.MethodGet:
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		inventory.WriteError(w, http.StatusMethodNotAllowed, "method not allowed")
 		return
 	}
 	inventory.WriteJSON(w, http.StatusOK, map[string]any{"now": v.Now(), "ahead": v.Advance(0).String()})

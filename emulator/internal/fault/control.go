@@ -19,7 +19,7 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		if r.URL.Query().Has("release") {
 			if !s.Release(r.URL.Query().Get("release")) {
-				http.Error(w, "no such fault", http.StatusNotFound)
+				inventory.WriteError(w, http.StatusNotFound, "no such fault")
 				return
 			}
 			w.WriteHeader(http.StatusNoContent)
@@ -29,15 +29,15 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		dec := json.NewDecoder(r.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&spec); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			inventory.WriteError(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		f, err := s.Add(spec)
 		switch {
 		case errors.Is(err, errDuplicate):
-			http.Error(w, err.Error(), http.StatusConflict)
+			inventory.WriteError(w, http.StatusConflict, err.Error())
 		case err != nil:
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			inventory.WriteError(w, http.StatusBadRequest, err.Error())
 		default:
 			inventory.WriteJSON(w, http.StatusCreated, f)
 		}
@@ -45,12 +45,12 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		inventory.WriteJSON(w, http.StatusOK, map[string]any{"faults": s.List()})
 	case http.MethodDelete:
 		if !s.Remove(r.URL.Query().Get("id")) && r.URL.Query().Has("id") {
-			http.Error(w, "no such fault", http.StatusNotFound)
+			inventory.WriteError(w, http.StatusNotFound, "no such fault")
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		inventory.WriteError(w, http.StatusMethodNotAllowed, "method not allowed")
 	}
 }

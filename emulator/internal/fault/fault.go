@@ -220,15 +220,18 @@ func (spec *Spec) complete() error {
 		return errors.New(`"stall", a duration such as "5s", belongs to the action "stall", which needs it`)
 	}
 	if spec.Status != nil {
-		return spec.Status.complete()
+		return spec.Status.Complete()
 	}
 	return nil
 }
 
 // known reports whether a pattern can match anything; s.mu is held.
 func (s *Set) known(pattern string) bool {
-	overlaps := func(method string) bool { return glob.Overlap(pattern, method) }
-	return len(s.grpc)+len(s.routes) == 0 || slices.ContainsFunc(s.grpc, overlaps) || slices.ContainsFunc(s.routes, overlaps)
+	methods := s.grpc
+	if isRoute(pattern) {
+		methods = s.routes
+	}
+	return len(s.grpc)+len(s.routes) == 0 || slices.ContainsFunc(methods, func(method string) bool { return glob.Overlap(pattern, method) })
 }
 
 // report is the fault as it is now; the set's mu is held.
@@ -289,7 +292,7 @@ func (s *Set) match(ctx context.Context, method, name string) *entry {
 	defer s.mu.Unlock()
 	var hit *entry
 	for _, e := range s.faults {
-		if !glob.Match(e.Method, method) || e.Name != "" && !glob.Match(e.Name, name) {
+		if isRoute(e.Method) != isRoute(method) || !glob.Match(e.Method, method) || e.Name != "" && !glob.Match(e.Name, name) {
 			continue
 		}
 		e.Seen++

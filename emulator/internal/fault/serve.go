@@ -53,7 +53,7 @@ func (e *entry) strike(ctx context.Context, x *exchange) error {
 		if x != nil && !x.grpc {
 			e.Status.retryAfter(x.Header())
 		}
-		return e.Status.err()
+		return e.Status.Err()
 	case Reset:
 		x.reset()
 		return status.Error(codes.Unavailable, "The connection was reset.")
@@ -145,6 +145,10 @@ func canonicalPath(path string) string {
 	}
 	return path
 }
+
+// isRoute tells an HTTP method and path from a gRPC method: the former
+// has a space.
+func isRoute(method string) bool { return strings.Contains(method, " ") }
 
 // resourceOf is the resource that a path names, without the API's prefix.
 func resourceOf(path string) string {

@@ -82,8 +82,8 @@ var codeOf = map[int]codes.Code{
 	http.StatusGatewayTimeout:      codes.DeadlineExceeded,
 }
 
-// complete fills the defaults in and builds the status.
-func (s *Status) complete() error {
+// Complete fills the defaults in and builds the status, or says what is wrong.
+func (s *Status) Complete() error {
 	code, ok := codeOf[s.HTTPStatus]
 	switch {
 	case s.Code != "":
@@ -137,8 +137,8 @@ func (s *Status) add(detail proto.Message) {
 	s.proto.Details = append(s.proto.Details, packed)
 }
 
-// err is the status as a gRPC service returns it.
-func (s *Status) err() error { return status.FromProto(s.proto).Err() }
+// Err is the status, once it is complete, as a gRPC service returns it.
+func (s *Status) Err() error { return status.FromProto(s.proto).Err() }
 
 // retryAfter sets the header, in whole seconds as HTTP has it.
 func (s *Status) retryAfter(h http.Header) {

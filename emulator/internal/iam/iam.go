@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/fault"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/project"
 )
 
@@ -34,7 +35,7 @@ type Config struct {
 	Projects *project.Registry
 	Clock    clock.Clock
 	// Lag is the time after which a policy that was set takes effect, for what it
-	// grants and for what it takes away.
+	// grants and for what it takes away, unless it is changed later.
 	Lag time.Duration
 }
 
@@ -44,14 +45,19 @@ type Server struct {
 	cfg     Config
 	started time.Time
 
-	mu       sync.Mutex
-	policies map[string]*history // by project id
-	accounts func(email string) bool
+	mu        sync.Mutex
+	policies  map[string]*history // by project id
+	accounts  func(email string) (created time.Time, exists bool)
+	behaviour behaviour
 }
 
 // history is the policies of one project, oldest first. The last one is what
 // GetIamPolicy answers; an earlier one may still be in effect.
-type history struct{ entries []entry }
+type history struct {
+	entries []entry
+	// replaced is the policy before the current one, nil if that is the first.
+	replaced *iampb.Policy
+}
 
 type entry struct {
 	policy *iampb.Policy
@@ -61,19 +67,20 @@ type entry struct {
 // New returns a server in which every project has an empty policy.
 func New(cfg Config) *Server {
 	return &Server{
-		cfg:      cfg,
-		started:  cfg.Clock.Now(),
-		policies: map[string]*history{},
-		accounts: func(string) bool { return false },
+		cfg:       cfg,
+		started:   cfg.Clock.Now(),
+		policies:  map[string]*history{},
+		accounts:  func(string) (time.Time, bool) { return time.Time{}, false },
+		behaviour: behaviour{Lag: fault.Duration(cfg.Lag)},
 	}
 }
 
-// ConnectionAccounts tells which service accounts of BigQuery connections exist.
-// Only existing ones can be granted a role.
-func (s *Server) ConnectionAccounts(exists func(email string) bool) {
+// ConnectionAccounts tells which service accounts of BigQuery connections exist,
+// and since when. Only existing ones can be granted a role.
+func (s *Server) ConnectionAccounts(created func(email string) (time.Time, bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.accounts = exists
+	s.accounts = created
 }
 
 // emptyEtag is the etag of a policy that was never set.
@@ -110,7 +117,7 @@ func (s *Server) Allowed(projectID, member, permission string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, b := range s.history(p).effective(s.cfg.Clock.Now(), s.cfg.Lag).GetBindings() {
+	for _, b := range s.history(p).effective(s.cfg.Clock.Now(), time.Duration(s.behaviour.Lag)).GetBindings() {
 		if b.GetCondition() == nil && slices.Contains(rolesWith[permission], b.GetRole()) &&
 			slices.ContainsFunc(b.GetMembers(), func(m string) bool { return strings.EqualFold(m, member) }) {
 			return true
@@ -185,7 +192,7 @@ func (s *Server) GetIamPolicy(_ context.Context, r *iampb.GetIamPolicyRequest) (
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	policy := proto.CloneOf(s.history(p).current())
+	policy := proto.CloneOf(s.read(s.history(p)))
 	if version < 3 {
 		policy.Version = 1
 		for _, b := range policy.GetBindings() {
@@ -235,6 +242,7 @@ func (s *Server) SetIamPolicy(_ context.Context, r *iampb.SetIamPolicyRequest) (
 	next.Version = max(next.GetVersion(), 1)
 	next.Etag = make([]byte, 8)
 	_, _ = rand.Read(next.Etag)
+	h.replaced = current
 	h.entries = append(h.entries, entry{policy: next, set: s.cfg.Clock.Now()})
 	return proto.CloneOf(next), nil
 }
@@ -280,7 +288,7 @@ func (s *Server) check(next, current *iampb.Policy) error {
 				return status.Errorf(codes.InvalidArgument, "Invalid principal %q: want, for example, user:a@example.com or serviceAccount:a@p.iam.gserviceaccount.com.", m)
 			}
 			email, isAccount := strings.CutPrefix(m, "serviceAccount:")
-			if isAccount && !known[m] && strings.HasSuffix(strings.ToLower(email), connectionDomain) && !s.accounts(email) {
+			if isAccount && !known[m] && strings.HasSuffix(strings.ToLower(email), connectionDomain) && !s.knows(email) {
 				return status.Errorf(codes.InvalidArgument, "Service account %s does not exist.", email)
 			}
 		}

@@ -47,7 +47,7 @@ func set(t *testing.T, s *Server, p *iampb.Policy) *iampb.Policy {
 
 func TestGrantAndRevokeTakeEffectAfterTheLag(t *testing.T) {
 	s, c := newServer(90 * time.Second)
-	s.ConnectionAccounts(func(email string) bool { return email == account })
+	s.ConnectionAccounts(func(email string) (time.Time, bool) { return time.Time{}, email == account })
 	allowed := func() bool { return s.Allowed("my-project", member, PredictPermission) }
 
 	set(t, s, &iampb.Policy{Bindings: []*iampb.Binding{{Role: "roles/aiplatform.user", Members: []string{member}}}})
@@ -70,7 +70,7 @@ func TestGrantAndRevokeTakeEffectAfterTheLag(t *testing.T) {
 
 func TestRoleWithoutThePermission(t *testing.T) {
 	s, _ := newServer(0)
-	s.ConnectionAccounts(func(string) bool { return true })
+	s.ConnectionAccounts(func(string) (time.Time, bool) { return time.Time{}, true })
 	set(t, s, &iampb.Policy{Bindings: []*iampb.Binding{{Role: "roles/viewer", Members: []string{member}}}})
 	if s.Allowed("my-project", member, PredictPermission) {
 		t.Error("roles/viewer may predict")

@@ -60,6 +60,11 @@ func (inv *Inventory) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	WriteJSON(w, http.StatusOK, inv.Snapshot())
 }
 
+// WriteError answers {"error": message}.
+func WriteError(w http.ResponseWriter, status int, message string) {
+	WriteJSON(w, status, map[string]string{"error": message})
+}
+
 // WriteJSON answers with an indented JSON document.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")

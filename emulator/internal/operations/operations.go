@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/fault"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/project"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/store"
 )
@@ -45,6 +46,9 @@ type Manager struct {
 	mu    sync.Mutex
 	ops   map[string]*operation // by canonical name
 	order []string
+
+	scripts    []*scripted
+	lastScript int
 }
 
 // Spec describes an operation to start.
@@ -68,12 +72,17 @@ type operation struct {
 	// Set under Manager.mu before done is closed.
 	response proto.Message
 	err      error
+	ended    time.Time
+
+	script *Script      // nil for an operation that goes as usual
+	gets   []codes.Code // what polling answers next
 }
 
 // Handle lets running work report what it does.
 type Handle struct {
-	m  *Manager
-	op *operation
+	m     *Manager
+	op    *operation
+	slept bool
 }
 
 // Update changes the metadata.
@@ -84,9 +93,18 @@ func (h *Handle) Update(change func()) {
 	h.op.spec.Generic.UpdateTime = timestamppb.New(h.m.clock.Now())
 }
 
-// Sleep waits for d or until the operation is cancelled.
+// Sleep waits for d or until the operation is cancelled. Work sleeps before it has
+// an effect: what a script does instead of the work happens the first time.
 func (h *Handle) Sleep(ctx context.Context, d time.Duration) error {
-	return h.m.clock.Sleep(ctx, d)
+	script := h.op.script
+	if script == nil || h.slept {
+		return h.m.clock.Sleep(ctx, d)
+	}
+	h.slept = true
+	if err := h.m.clock.Sleep(ctx, d+time.Duration(script.Delay)); err != nil {
+		return err
+	}
+	return script.act(ctx, fault.Before)
 }
 
 // New returns a manager without operations.
@@ -119,6 +137,9 @@ func (m *Manager) Start(spec Spec) *longrunningpb.Operation {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if op.script = m.take(op); op.script != nil {
+		op.gets = op.script.gets
+	}
 	m.ops[op.name] = op
 	m.order = append(m.order, op.name)
 	started := m.show(op)
@@ -130,14 +151,23 @@ func (m *Manager) Start(spec Spec) *longrunningpb.Operation {
 func (m *Manager) run(ctx context.Context, op *operation) {
 	defer m.wg.Done()
 	defer op.cancel()
-	response, err := op.spec.Run(ctx, &Handle{m, op})
-	if errors.Is(err, context.Canceled) {
-		err = status.Error(codes.Canceled, "The operation was cancelled.")
-	}
+	response, err := op.spec.Run(ctx, &Handle{m: m, op: op})
 	m.onEnd(op.name, response, err)
+	if err == nil {
+		err = op.script.act(ctx, fault.AfterEffect)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = status.Error(codes.Canceled, "The operation was cancelled.")
+	case errors.Is(err, errEmpty):
+		response, err = nil, nil
+	case errors.Is(err, errNoEffect):
+		_, response = kindOf(op.spec)
+		err = nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	op.response, op.err = response, err
+	op.response, op.err, op.ended = response, err, m.clock.Now()
 	op.spec.Generic.UpdateTime = timestamppb.New(m.clock.Now())
 	close(op.done)
 }
@@ -151,9 +181,11 @@ func (m *Manager) show(op *operation) *longrunningpb.Operation {
 		return out
 	}
 	out.Done = true
-	if op.err != nil {
+	switch {
+	case op.err != nil:
 		out.Result = &longrunningpb.Operation_Error{Error: status.Convert(op.err).Proto()}
-	} else {
+	case op.response == nil: // a script has it so
+	default:
 		out.Result = &longrunningpb.Operation_Response{Response: pack(op.response)}
 	}
 	return out
@@ -175,7 +207,7 @@ func (m *Manager) find(name string) (*operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	op, ok := m.ops[canonical]
-	if !ok {
+	if !ok || m.forgotten(op) {
 		return nil, status.Errorf(codes.NotFound, "Operation %q is not found.", name)
 	}
 	return op, nil
@@ -189,6 +221,9 @@ func (m *Manager) GetOperation(_ context.Context, req *longrunningpb.GetOperatio
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := op.polled(); err != nil {
+		return nil, err
+	}
 	return m.show(op), nil
 }
 
@@ -206,7 +241,7 @@ func (m *Manager) ListOperations(_ context.Context, req *longrunningpb.ListOpera
 	defer m.mu.Unlock()
 	var all []*longrunningpb.Operation
 	for _, name := range slices.Backward(m.order) {
-		if strings.HasPrefix(name, parent+"/") {
+		if strings.HasPrefix(name, parent+"/") && !m.forgotten(m.ops[name]) {
 			all = append(all, m.show(m.ops[name]))
 		}
 	}
