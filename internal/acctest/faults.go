@@ -197,6 +197,108 @@ func (tw *Twin) Hold(t testing.TB, method string) (fired func() bool, release fu
 	return f.Fired, f.Remove
 }
 
+// Operation says how long-running operations of the emulator go; see
+// emulator/README.md. The zero value of a field is its default.
+type Operation struct {
+	// Method matches the gRPC method that starts the operation, such as
+	// "*/DeployModel", Name the resource that it is about. Empty: any.
+	Method string `json:"method,omitempty"`
+	Name   string `json:"name,omitempty"`
+	// Times is how many operations are meant: by default 1, -1 for all.
+	Times int `json:"times,omitempty"`
+	// Delay is what the operation takes longer than usual, on the emulator's clock.
+	Delay Duration `json:"delay,omitempty"`
+	// Result is Never, Failed (with Status), Empty or NoEffect; by default the
+	// operation ends as usual. Phase is Before or AfterEffect: whether the work is done
+	// all the same.
+	Result string       `json:"result,omitempty"`
+	Status *FaultStatus `json:"status,omitempty"`
+	Phase  string       `json:"phase,omitempty"`
+	// Polls is what the next GetOperations answer, each an HTTP status: "404", "200".
+	Polls []string `json:"op_get,omitempty"`
+	// ForgetAfter is the time after its end when the operation is no longer found.
+	ForgetAfter Duration `json:"forget_after,omitempty"`
+
+	// Optional is for a script that need not be used. Others fail the test if no
+	// operation came.
+	Optional bool `json:"-"`
+}
+
+// The results of an [Operation].
+const (
+	Never    = "never"     // it runs until it is cancelled
+	Failed   = "error"     // it ends with Status
+	Empty    = "empty"     // it is done, with neither a response nor an error
+	NoEffect = "no_effect" // it is done with success, and nothing has happened
+)
+
+// Operations sets how operations go. It ends with the test, which fails if there
+// was no such operation and the script is not optional.
+func (tw *Twin) Operations(t testing.TB, o Operation) *SetOperation {
+	t.Helper()
+	var set struct{ ID string }
+	if err := tw.admin(http.MethodPost, "operations", o, &set); err != nil {
+		t.Fatalf("scripting operations: %v", err)
+	}
+	s := &SetOperation{tw, t, set.ID}
+	t.Cleanup(func() {
+		t.Helper()
+		if names := s.Names(); len(names) == 0 && !o.Optional {
+			t.Errorf("no operation %s %s came for the script %q", o.Method, o.Name, o.Result)
+		}
+		if err := tw.admin(http.MethodDelete, "operations?id="+url.QueryEscape(s.id), nil, nil); err != nil {
+			t.Errorf("removing a script: %v", err)
+		}
+	})
+	return s
+}
+
+// SetOperation is a script that is set.
+type SetOperation struct {
+	tw *Twin
+	t  testing.TB
+	id string
+}
+
+// Names are the names of the operations that the script took so far.
+func (s *SetOperation) Names() []string {
+	s.t.Helper()
+	var list struct {
+		Operations []struct {
+			ID         string
+			Operations []string
+		}
+	}
+	if err := s.tw.admin(http.MethodGet, "operations", nil, &list); err != nil {
+		s.t.Errorf("reading the scripts: %v", err)
+	}
+	for _, o := range list.Operations {
+		if o.ID == s.id {
+			return o.Operations
+		}
+	}
+	return nil
+}
+
+// IAM is how IAM lags behind, on the emulator's clock.
+type IAM struct {
+	// Lag is the time after which a changed policy takes effect.
+	Lag Duration `json:"lag"`
+	// AccountLag is the time for which a new connection's service account is unknown
+	// to SetIamPolicy.
+	AccountLag Duration `json:"account_lag"`
+	// StaleReads is how many of the next reads answer the policy before the last.
+	StaleReads int `json:"stale_reads"`
+}
+
+// IAM sets how IAM lags behind from now on.
+func (tw *Twin) IAM(t testing.TB, behaviour IAM) {
+	t.Helper()
+	if err := tw.admin(http.MethodPost, "iam", behaviour, nil); err != nil {
+		t.Fatalf("setting IAM's behaviour: %v", err)
+	}
+}
+
 // Advance puts the emulator's clock forward: what waits on it, such as operations
 // and IAM, goes on as if d had passed.
 func (tw *Twin) Advance(t testing.TB, d time.Duration) {
