@@ -142,6 +142,10 @@ func jobCode(e *query.JobError) int {
 		}
 	case "notFound", "parseError":
 		return exitInvalid
+	case "duplicate":
+		if e.Refused() { // a dry run
+			return exitInvalid
+		}
 	}
 	return exitFailed
 }

@@ -121,7 +121,7 @@ func (u *ui) error(err error) {
 		}
 	}
 	u.line("%s%s", place, err)
-	if _, ok := errors.AsType[*exitError](err); !ok { // of the flag parser
+	if _, ok := errors.AsType[*exitError](err); !ok && place != "" { // of the flag parser
 		u.hint("see gcpml run --help")
 	}
 }
@@ -134,7 +134,9 @@ var positionSuffix = regexp.MustCompile(` at \[\d+:\d+\]$`)
 
 func (u *ui) jobError(at *sqlscript.PositionError, job *query.JobError) {
 	told := *at
-	told.Err = fmt.Errorf("%s (%s, job %s)", positionSuffix.ReplaceAllString(job.Message, ""), job.Reason, job.Job)
+	short := *job
+	short.Message = positionSuffix.ReplaceAllString(job.Message, "")
+	told.Err = &short
 	u.line("%s", &told)
 	for _, d := range job.Details {
 		told.Err = fmt.Errorf("%s (%s)", positionSuffix.ReplaceAllString(d.Message, ""), d.Reason)

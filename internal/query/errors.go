@@ -20,6 +20,7 @@ import (
 
 // JobError is a statement that BigQuery refused or failed to execute.
 type JobError struct {
+	// Job is empty for a dry run, which makes no job.
 	Job Reference
 	// Reason is BigQuery's, such as "invalidQuery", "notFound", "accessDenied",
 	// "responseTooLarge", "bytesBilledLimitExceeded" or "stopped" (cancelled).
@@ -44,6 +45,9 @@ type JobError struct {
 type ErrorDetail struct{ Reason, Message, Location string }
 
 func (e *JobError) Error() string {
+	if e.Job.ID == "" {
+		return fmt.Sprintf("%s (%s)", e.Message, e.Reason)
+	}
 	return fmt.Sprintf("%s (%s, job %s)", e.Message, e.Reason, e.Job)
 }
 
@@ -109,19 +113,28 @@ func failure(ref Reference, job *bigquery.Job) *JobError {
 
 // refused turns a refusal of jobs.insert that is about the statement into a
 // JobError, so that callers see one kind of error for one kind of mistake.
-// Everything else stays an error of the call.
-func refused(ref Reference, err error) error {
+// Everything else stays an error of the call. An object that exists already is about
+// the statement only in a dry run, whose job cannot exist already.
+func refused(ref Reference, err error, dryRun bool) error {
 	api, ok := errors.AsType[*googleapi.Error](err)
 	if !ok || len(api.Errors) == 0 {
 		return &callError{ref, err}
 	}
 	switch api.Code {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound:
-		e := newJobError(ref, api.Errors[0].Reason, api.Message)
-		e.cause = err
-		return e
+	case http.StatusConflict:
+		if !dryRun {
+			return &callError{ref, err}
+		}
+	default:
+		return &callError{ref, err}
 	}
-	return &callError{ref, err}
+	if dryRun {
+		ref = Reference{}
+	}
+	e := newJobError(ref, api.Errors[0].Reason, api.Message)
+	e.cause = err
+	return e
 }
 
 // callError is a call about a job that failed. Its text is one line: what answers

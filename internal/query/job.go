@@ -129,7 +129,7 @@ func (r *run) attempt(ctx context.Context, n int) (*Job, error) {
 		if ctx.Err() != nil {
 			return nil, r.interrupted(ctx, ref, remote, err)
 		}
-		return nil, refused(ref, err)
+		return nil, refused(ref, err, r.request.DryRun)
 	}
 	if err := failure(ref, remote); err != nil {
 		err.Earlier = found

@@ -5,6 +5,7 @@ package sqlscript
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ func (s Statement) Makes() (Object, bool) {
 	default:
 		return Object{}, false
 	}
-	parts, _ := pathAt(s.words, i)
+	parts, _ := s.pathAt(i)
 	if len(parts) == 0 {
 		return Object{}, false
 	}
@@ -72,31 +73,37 @@ func (s Statement) Makes() (Object, bool) {
 
 // pathAt reads the name that begins at a token, "`my-project.d`.t" or
 // my-project.d.t, and returns its parts and the number of its tokens.
-func pathAt(words []token.Token, i int) (parts []string, n int) {
-	for begin := i; i < len(words); {
-		t := words[i]
+func (s Statement) pathAt(i int) (parts []string, n int) {
+	text := s.source.Text
+	for begin := i; i < len(s.words); {
+		t := s.words[i]
 		if t.Kind != token.TokenIdent && (i == begin || !isName(t)) {
 			break
 		}
-		text := t.Raw
-		if t.Kind == token.TokenIdent {
-			text = t.AsString
+		end := int(t.End)
+		if t.Kind == token.TokenIdent && t.Raw[0] == '`' {
+			parts = append(parts, strings.Split(t.AsString, ".")...)
+			i++
+		} else {
+			// The dashes of a project's name; the lexer takes what is between them for
+			// names and numbers, and a dot after a digit for a part of the number.
+			name := dashed.FindString(text[t.Pos:])
+			parts = append(parts, name)
+			for end = int(t.Pos) + len(name); i < len(s.words) && int(s.words[i].Pos) < end; i++ {
+			}
 		}
-		i++
-		// A dash joins the parts of a project's name if nothing stands around it.
-		for i+1 < len(words) && words[i].Raw == "-" && words[i].Pos == words[i-1].End && words[i+1].Pos == words[i].End && isName(words[i+1]) {
-			text += "-" + words[i+1].Raw
-			i += 2
-		}
-		parts = append(parts, strings.Split(text, ".")...)
 		n = i - begin
-		if i >= len(words) || words[i].Raw != "." {
-			break
+		switch {
+		case i < len(s.words) && s.words[i].Raw == ".":
+			i++
+		case i == len(s.words) || end == len(text) || text[end] != '.':
+			return parts, n
 		}
-		i++
 	}
 	return parts, n
 }
+
+var dashed = regexp.MustCompile(`^\w+(-\w+)*`)
 
 // isName reports whether a token can be a part of a name after its first: keywords
 // and numbers can.
@@ -117,7 +124,7 @@ func (s Statement) Needs(made []Object) []Object {
 		if i > 0 && s.words[i-1].Raw == "." {
 			continue
 		}
-		parts, n := pathAt(s.words, i)
+		parts, n := s.pathAt(i)
 		if n == 0 {
 			continue
 		}
@@ -155,7 +162,7 @@ func (s Statement) Models() []string {
 		if wordAt(s.words, i) != "MODEL" {
 			continue
 		}
-		parts, n := pathAt(s.words, i+1)
+		parts, n := s.pathAt(i + 1)
 		name := strings.Join(parts, ".")
 		if previous := wordAt(s.words, i-1); n > 0 && (previous == "(" || previous == ",") && !slices.Contains(out, name) {
 			out = append(out, name)

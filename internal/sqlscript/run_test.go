@@ -6,10 +6,12 @@ package sqlscript_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
@@ -119,5 +121,89 @@ func TestRunSendsNothingAfterTheContextEnded(t *testing.T) {
 	})
 	if !errors.Is(err, why) || len(r.requests) != 1 {
 		t.Errorf("%v after %d statements", err, len(r.requests))
+	}
+}
+
+func TestRunContinuesOnError(t *testing.T) {
+	failure := errors.New("no")
+	r := &recorder{errors: map[string]error{"SELECT 2": failure}}
+	outcomes := sqlscript.Run(t.Context(), r, [][]sqlscript.Statement{split(t, "SELECT 1; SELECT 2; SELECT 3"), split(t, "SELECT 4")}, sqlscript.Options{ContinueOnError: true})
+	if len(r.requests) != 4 || outcomes[0].Err != nil || !errors.Is(outcomes[1].Err, failure) || outcomes[2].Job == nil || outcomes[3].Skipped {
+		t.Errorf("%d requests, outcomes %+v", len(r.requests), outcomes)
+	}
+	// Without it the rest is skipped, also of the next file.
+	r = &recorder{errors: map[string]error{"SELECT 2": failure}}
+	outcomes = sqlscript.Run(t.Context(), r, [][]sqlscript.Statement{split(t, "SELECT 1; SELECT 2; SELECT 3"), split(t, "SELECT 4")}, sqlscript.Options{})
+	if len(r.requests) != 2 || !outcomes[2].Skipped || !outcomes[3].Skipped {
+		t.Errorf("%d requests, outcomes %+v", len(r.requests), outcomes)
+	}
+}
+
+// barrier lets jobs end only when enough of them run.
+type barrier struct {
+	recorder
+	want    int
+	arrived chan struct{}
+}
+
+func (b *barrier) Run(ctx context.Context, request query.Request) (*query.Job, error) {
+	b.arrived <- struct{}{}
+	for len(b.arrived) < b.want {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		runtime.Gosched()
+	}
+	return b.recorder.Run(ctx, request)
+}
+
+// Files run side by side; their jobs have the names that they have one by one.
+func TestRunInParallel(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	files := [][]sqlscript.Statement{split(t, "SELECT 1"), split(t, "SELECT 2"), split(t, "SELECT 3")}
+	b := &barrier{want: 3, arrived: make(chan struct{}, 3)}
+	for i, out := range sqlscript.Run(ctx, b, files, sqlscript.Options{RunID: "r", Parallel: 3}) {
+		if out.Err != nil || !strings.HasPrefix(out.Job.ID, "gcpml_r_00"+string(rune('1'+i))+"_") {
+			t.Errorf("statement %d: %+v", i, out)
+		}
+	}
+}
+
+func TestRunInASession(t *testing.T) {
+	r := &sessions{}
+	for _, out := range sqlscript.Run(t.Context(), r, [][]sqlscript.Statement{split(t, "SELECT 1; SELECT 2; SELECT 3")}, sqlscript.Options{Session: true}) {
+		if out.Err != nil {
+			t.Fatal(out.Err)
+		}
+	}
+	for i, request := range r.requests {
+		if request.CreateSession != (i == 0) || (request.SessionID == "s1") != (i > 0) {
+			t.Errorf("request %d: %+v", i, request)
+		}
+	}
+}
+
+type sessions struct{ recorder }
+
+func (s *sessions) Run(ctx context.Context, request query.Request) (*query.Job, error) {
+	job, err := s.recorder.Run(ctx, request)
+	job.Statistics.Session = "s1"
+	return job, err
+}
+
+func TestRunAsksBefore(t *testing.T) {
+	r, no := new(recorder), errors.New("too much")
+	outcomes := sqlscript.Run(t.Context(), r, [][]sqlscript.Statement{split(t, "SELECT 1; SELECT 2")}, sqlscript.Options{
+		Before: func(_ context.Context, s sqlscript.Statement, request *query.Request) error {
+			if s.SQL == "SELECT 2" {
+				return no
+			}
+			request.MaximumBytesBilled = 5
+			return nil
+		},
+	})
+	if len(r.requests) != 1 || r.requests[0].MaximumBytesBilled != 5 || !errors.Is(outcomes[1].Err, no) {
+		t.Errorf("%+v after %+v", outcomes, r.requests)
 	}
 }

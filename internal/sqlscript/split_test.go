@@ -177,6 +177,8 @@ func FuzzSplit(f *testing.F) {
 				t.Fatalf("%q is not in the rest %q", s.SQL, rest)
 			}
 			rest = after
+			made, _ := s.Makes()
+			_, _ = s.Models(), s.Needs([]sqlscript.Object{made})
 			if line, column := s.Position(1, 1); line != s.Line || column != s.Column {
 				t.Fatalf("start of %q: %d:%d and %d:%d", s.SQL, line, column, s.Line, s.Column)
 			}
