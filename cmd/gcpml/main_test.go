@@ -87,8 +87,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func startEmulator(t *testing.T, bin string) string {
-	cmd := exec.Command(bin, "start", "--listen", "127.0.0.1:0")
+func startEmulator(t *testing.T, bin string, flags ...string) string {
+	cmd := exec.Command(bin, append([]string{"start", "--listen", "127.0.0.1:0"}, flags...)...)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -64,7 +64,8 @@ set, if it is missing, or if an OUTPUT column is NULL or an empty array (see
 ones too, with their status and without outputs, and the report says what happened.
 Exit code 9 means that rows failed.
 
-The key names each row: NULL and duplicates are refused. --write append is refused if
+The key names each row: NULL and duplicates are refused, and so are rows that are too
+large for a request to the endpoint, 1.5 MB (exit code 6). --write append is refused if
 the target has one of the keys; merge replaces rows with the same key, but never a
 prediction by a failure; truncate replaces all rows. A target that is not there is made.
 
@@ -245,8 +246,11 @@ func (o *predictOptions) run(ctx context.Context, a *app, flags *pflag.FlagSet, 
 	} else if err == nil {
 		err = p.print(ctx, source)
 	}
-	if data, ok := errors.AsType[*rowpredict.DataError](err); ok {
-		return &exitError{exitUsage, data}
+	if input, ok := errors.AsType[*rowpredict.InputError](err); ok {
+		return &exitError{exitUsage, input}
+	}
+	if data, ok := errors.AsType[*rowpredict.RowsError](err); ok {
+		return &exitError{exitAssertion, data}
 	}
 	return withExitCode(ctx, err)
 }
@@ -408,13 +412,13 @@ func (p *prediction) tell(r *rowpredict.Report) error {
 		}
 		return err
 	}
-	verb := "written to"
+	what, rest := rows(r.Rows)+" written to "+r.Into, ""
 	if !r.Written {
-		verb = "predicted for"
+		what, rest = rows(r.Rows)+" for "+r.Into, fmt.Sprintf(", %d not tried", r.Pending)
 	}
-	p.ui.note("%s %s %s: %d ok, %d retried, %d failed", rows(r.Rows), verb, r.Into, r.OK, r.Retried, r.Failed)
+	p.ui.note("%s: %d ok, %d retried, %d failed%s", what, r.OK, r.Retried, r.Failed, rest)
 	for _, s := range r.Statuses {
-		p.ui.note("%s failed, such as %s: %s", rows(s.Rows), s.Key, s.Text)
+		p.ui.note("%s failed, %s", rows(s.Rows), s)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (c *completion) run(ctx context.Context) (*Report, error) {
 	if err != nil && !errors.As(err, &stopped) {
 		return nil, err
 	}
-	report, tallyErr := c.report(ctx)
+	report, tallyErr := c.report(ctx, stopped != nil)
 	if stopped != nil {
 		return report, stopped
 	}
@@ -75,11 +75,11 @@ func (c *completion) run(ctx context.Context) (*Report, error) {
 }
 
 // do executes a rendered statement.
-func (c *completion) do(ctx context.Context, sql string, err error, parameters ...*bigquery.QueryParameter) (query.Statistics, error) {
-	if err != nil {
-		return query.Statistics{}, err
+func (c *completion) do(ctx context.Context, sql string, err error, parameters ...*bigquery.QueryParameter) error {
+	if err == nil {
+		_, err = c.warehouse.Do(ctx, c.request(sql, parameters...))
 	}
-	return c.warehouse.Do(ctx, c.request(sql, parameters...))
+	return err
 }
 
 func (c *completion) read(ctx context.Context, sql string, err error, parameters ...*bigquery.QueryParameter) ([]query.Row, error) {
@@ -114,7 +114,7 @@ func (c *completion) columns(ctx context.Context, t query.Table) (query.Schema, 
 func (c *completion) prepare(ctx context.Context) error {
 	m := c.Model
 	if m.Input == nil || m.Output == nil {
-		return dataErrorf("BigQuery does not tell the INPUT and OUTPUT columns of model %s, and rows cannot be completed without them", c.Name)
+		return inputErrorf("BigQuery does not tell the INPUT and OUTPUT columns of model %s, and rows cannot be completed without them", c.Name)
 	}
 	var schema query.Schema
 	if f := c.Source.File; f != nil {
@@ -128,7 +128,7 @@ func (c *completion) prepare(ctx context.Context) error {
 		}
 	}
 	if text := m.Missing(schema, c.Source.Name); text != "" {
-		return dataErrorf("%s", text)
+		return inputErrorf("%s", text)
 	}
 	find := func(name string) *query.Field {
 		i := slices.IndexFunc(schema, func(f query.Field) bool { return strings.EqualFold(f.Name, name) })
@@ -142,11 +142,11 @@ func (c *completion) prepare(ctx context.Context) error {
 		f := find(key)
 		switch {
 		case f == nil:
-			return dataErrorf("%s has no column %q to be a key; it has %s", c.Source.Name, key, strings.Join(fieldNames(schema), ", "))
+			return inputErrorf("%s has no column %q to be a key; it has %s", c.Source.Name, key, strings.Join(fieldNames(schema), ", "))
 		case f.Repeated || !slices.Contains(keyTypes, f.Type):
-			return dataErrorf("column %q is of type %s and cannot be a key: use %s", f.Name, f.SQLType(), strings.Join(keyTypes, ", "))
+			return inputErrorf("column %q is of type %s and cannot be a key: use %s", f.Name, f.SQLType(), strings.Join(keyTypes, ", "))
 		case containsFold(fieldNames(t.keys), f.Name):
-			return dataErrorf("column %q is named twice as a key", f.Name)
+			return inputErrorf("column %q is named twice as a key", f.Name)
 		}
 		t.keys = append(t.keys, *f)
 	}
@@ -155,20 +155,20 @@ func (c *completion) prepare(ctx context.Context) error {
 	}
 	for _, column := range m.Output {
 		if find(column.Name) != nil {
-			return dataErrorf("%s has a column %q, which is also an OUTPUT column of the model: rename it", c.Source.Name, column.Name)
+			return inputErrorf("%s has a column %q, which is also an OUTPUT column of the model: rename it", c.Source.Name, column.Name)
 		}
 	}
 	for _, name := range c.Nullable {
 		if !containsFold(t.outputNames(), name) {
-			return dataErrorf("the model has no OUTPUT column %q to be nullable; it has %s", name, strings.Join(t.outputNames(), ", "))
+			return inputErrorf("the model has no OUTPUT column %q to be nullable; it has %s", name, strings.Join(t.outputNames(), ", "))
 		}
 	}
 	if find(bqml.StatusColumn) != nil {
-		return dataErrorf("%s has a column %s, which ML.PREDICT adds: leave it out", c.Source.Name, bqml.StatusColumn)
+		return inputErrorf("%s has a column %s, which ML.PREDICT adds: leave it out", c.Source.Name, bqml.StatusColumn)
 	}
 	for _, f := range schema {
 		if strings.HasPrefix(strings.ToLower(f.Name), ownPrefix) {
-			return dataErrorf("%s has a column %q: names that start with %s are gcpml's own", c.Source.Name, f.Name, ownPrefix)
+			return inputErrorf("%s has a column %q: names that start with %s are gcpml's own", c.Source.Name, f.Name, ownPrefix)
 		}
 	}
 	id := c.fingerprint(t)
@@ -248,7 +248,7 @@ func (c *completion) checkpoint(ctx context.Context) error {
 			return err
 		}
 		sql, err := c.journal()
-		if _, err := c.do(ctx, sql, err); err != nil {
+		if err := c.do(ctx, sql, err); err != nil {
 			return err
 		}
 	}
@@ -292,8 +292,7 @@ func (c *completion) snapshotRows(ctx context.Context) error {
 		}
 	}
 	sql, err := c.snapshot(source, run)
-	_, err = c.do(ctx, sql, err)
-	return err
+	return c.do(ctx, sql, err)
 }
 
 // stage copies a local file into a table.
@@ -313,7 +312,7 @@ func (c *completion) stage(ctx context.Context, f *File, to query.Table) error {
 			s.fixed("INSERT INTO ").table(to).fixed(" (").names("", names...).fixed(", " + lineColumn + ")\n")
 		}
 		sql, err := s.add(f.selectRows).Finish()
-		if _, err := c.do(ctx, sql, err, text("rows", string(b.json))); err != nil {
+		if err := c.do(ctx, sql, err, text("rows", string(b.json))); err != nil {
 			return err
 		}
 	}
@@ -351,11 +350,11 @@ func (c *completion) measure(ctx context.Context) error {
 		for _, r := range rows {
 			named = append(named, fmt.Sprintf("%v (%v bytes)", r[0], r[1]))
 		}
-		return c.refuse(ctx, "%d of %d rows are larger than a request to the endpoint may be, %d bytes: %s; leave them out, or count them as failed with --allow-failed-rows", huge, total, maxRequest, strings.Join(named, ", "))
+		return c.refuse(ctx, "%d of %d rows are too large for a request to the endpoint, in which %d bytes are left for rows: %s; leave them out, or count them as failed with --allow-failed-rows", huge, total, requestFor, strings.Join(named, ", "))
 	}
 	if c.big > 0 {
-		c.tell("%d of %d rows take more than %d bytes, up to %d: %d rows of that size do not fit into one request to the endpoint (%d bytes). They go in jobs of fewer rows, which takes longer; a model with a smaller max_batching_rows does not need that",
-			c.big, total, c.limits.ordinary, largest, c.limits.batch, maxRequest)
+		c.tell("%d of %d rows take more than %d bytes, up to %d: %d rows of that size do not fit into one request to the endpoint. They go in jobs of fewer rows, which takes longer; a model with a smaller max_batching_rows does not need that",
+			c.big, total, c.limits.ordinary, largest, c.limits.batch)
 	}
 	return nil
 }
@@ -365,7 +364,7 @@ func (c *completion) refuse(ctx context.Context, format string, args ...any) err
 	if err := c.drop(ctx, c.in, c.out); err != nil {
 		return err
 	}
-	return dataErrorf(format, args...)
+	return rowsErrorf(format, args...)
 }
 
 // checkRows finds keys that are not unique.
@@ -380,7 +379,7 @@ func (c *completion) checkRows(ctx context.Context) error {
 		for _, r := range rows {
 			named = append(named, fmt.Sprintf("%v (%v rows)", r[0], r[1]))
 		}
-		return dataErrorf("the key (%s) does not name one row: %s", strings.Join(c.keyNames(), ", "), listed(named))
+		return rowsErrorf("the key (%s) does not name one row: %s", strings.Join(c.keyNames(), ", "), listed(named))
 	}
 	if c.Write != Append || !c.targetExists {
 		return nil
@@ -394,7 +393,7 @@ func (c *completion) checkRows(ctx context.Context) error {
 		for _, r := range rows {
 			named = append(named, fmt.Sprint(r[0]))
 		}
-		return dataErrorf("%s has rows with these keys already: %s; --write merge replaces them", tablePath(c.into), listed(named))
+		return rowsErrorf("%s has rows with these keys already: %s; --write merge replaces them", tablePath(c.into), listed(named))
 	}
 	return nil
 }
@@ -411,7 +410,7 @@ func listed(named []string) string {
 func (c *completion) drop(ctx context.Context, all ...query.Table) error {
 	for _, t := range all {
 		sql, err := drop(t)
-		if _, err := c.do(ctx, sql, err); err != nil {
+		if err := c.do(ctx, sql, err); err != nil {
 			return err
 		}
 	}
@@ -557,7 +556,7 @@ func (c *completion) predictChunk(ctx context.Context, k chunk, before progressO
 		}
 		try++
 		pause := rand.N(min(c.Delay<<min(try-1, 10), time.Minute) + 1) // full jitter
-		c.tell("chunk %d: %d rows without a prediction, such as: %s; retry %d of %d in %s", k.number+1, len(left), orIncomplete(left[0].status), try, c.Retries, pause.Round(time.Millisecond))
+		c.tell("chunk %d: %d rows without a prediction, such as: %s; retry %d of %d in %s", k.number+1, len(left), oneLine(left[0].status), try, c.Retries, pause.Round(time.Millisecond))
 		if err := c.sleep(ctx, pause); err != nil {
 			return context.Cause(ctx)
 		}
@@ -565,9 +564,14 @@ func (c *completion) predictChunk(ctx context.Context, k chunk, before progressO
 	}
 }
 
-func orIncomplete(status string) string {
+// oneLine shows the beginning of a status, which may hold what a model server said.
+func oneLine(status string) string {
 	if status == "" {
 		return "the prediction is incomplete"
+	}
+	status = strings.Join(strings.Fields(status), " ")
+	if r := []rune(status); len(r) > 300 {
+		return string(r[:300]) + "…"
 	}
 	return status
 }
@@ -620,23 +624,28 @@ func (c *completion) left(ctx context.Context, k chunk, round int64) ([]pending,
 	return out, nil
 }
 
-// report counts the rows.
-func (c *completion) report(ctx context.Context) (*Report, error) {
+// report counts the rows. When the run was stopped those without a try are pending;
+// else they should have had one, and failed.
+func (c *completion) report(ctx context.Context, stopped bool) (*Report, error) {
 	r := &Report{Model: c.Name.String(), Into: tablePath(c.into), Write: c.Write, RunID: c.runID, Resumed: c.resumed, Statuses: []Status{}}
 	sql, err := c.tally()
 	rows, err := c.read(ctx, sql, err)
 	if err != nil {
 		return r, err
 	}
-	n, err := integers(rows, 3)
+	n, err := integers(rows, 4)
 	if err != nil {
 		return r, err
 	}
-	r.Rows, r.OK, r.Retried, r.Failed = n[0], n[1], n[2], n[0]-n[1]
+	r.Rows, r.OK, r.Retried = n[0], n[1], n[2]
+	if stopped {
+		r.Pending = n[3]
+	}
+	r.Failed = r.Rows - r.OK - r.Pending
 	if r.Failed == 0 {
 		return r, nil
 	}
-	sql, err = c.statuses()
+	sql, err = c.statuses(stopped)
 	if rows, err = c.read(ctx, sql, err); err != nil {
 		return r, err
 	}

@@ -53,7 +53,7 @@ type File struct {
 var passTypes = []string{"BOOL", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "STRING", "DATE", "TIMESTAMP"}
 
 // OpenFile reads a whole file and checks every value. input is what the model takes,
-// types are those of other columns, by name. An error is a [*DataError] that starts
+// types are those of other columns, by name. An error is a [*InputError] that starts
 // with file and line.
 func OpenFile(path string, input []bqml.Column, types map[string]string) (*File, error) {
 	f := &File{Path: path}
@@ -62,7 +62,7 @@ func OpenFile(path string, input []bqml.Column, types map[string]string) (*File,
 		f.csv = true
 	case ".jsonl", ".ndjson":
 	default:
-		return nil, dataErrorf("%s: %q is not a known kind of file: use .csv, .jsonl or .ndjson", path, ext)
+		return nil, inputErrorf("%s: %q is not a known kind of file: use .csv, .jsonl or .ndjson", path, ext)
 	}
 	var err error
 	if f.Sum, err = f.digest(); err != nil {
@@ -101,10 +101,10 @@ func OpenFile(path string, input []bqml.Column, types map[string]string) (*File,
 				continue
 			}
 			if c.Type != "" {
-				return nil, dataErrorf("column %q has the type %s of the model's input; it cannot be given another one", name, c.Type)
+				return nil, inputErrorf("column %q has the type %s of the model's input; it cannot be given another one", name, c.Type)
 			}
 			if c.Type = strings.ToUpper(sqlType); !slices.Contains(passTypes, c.Type) {
-				return nil, dataErrorf("column %q: %q is not a type for a column of a file: use one of %s", name, sqlType, strings.Join(passTypes, ", "))
+				return nil, inputErrorf("column %q: %q is not a type for a column of a file: use one of %s", name, sqlType, strings.Join(passTypes, ", "))
 			}
 		}
 		f.Columns = append(f.Columns, c)
@@ -127,7 +127,7 @@ func containsFold(names []string, name string) bool {
 }
 
 func (f *File) errorf(line int, format string, args ...any) error {
-	return dataErrorf("%s:%d: %s", f.Path, line, fmt.Sprintf(format, args...))
+	return inputErrorf("%s:%d: %s", f.Path, line, fmt.Sprintf(format, args...))
 }
 
 // open opens the file without a byte order mark.
@@ -137,7 +137,7 @@ func (f *File) open() (*os.File, *bufio.Reader, error) {
 		if path, ok := errors.AsType[*os.PathError](err); ok {
 			err = path.Err
 		}
-		return nil, nil, dataErrorf("cannot read %s: %s", f.Path, err)
+		return nil, nil, inputErrorf("cannot read %s: %s", f.Path, err)
 	}
 	in := bufio.NewReaderSize(file, 64<<10)
 	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
@@ -154,7 +154,7 @@ func (f *File) digest() (string, error) {
 	defer file.Close()
 	hash := sha256.New()
 	if _, err := io.Copy(hash, in); err != nil {
-		return "", dataErrorf("cannot read %s: %s", f.Path, err)
+		return "", inputErrorf("cannot read %s: %s", f.Path, err)
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
@@ -200,7 +200,7 @@ func (f *File) csvError(err error) error {
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return f.errorf(parse.Line, "%s", parse.Err)
 	}
-	return dataErrorf("cannot read %s: %s", f.Path, err)
+	return inputErrorf("cannot read %s: %s", f.Path, err)
 }
 
 // FileRow is one row: for each column nil, a string, or a []any of strings.
@@ -305,7 +305,7 @@ func (f *File) objects() iter.Seq2[object, error] {
 		for line := 1; ; line++ {
 			content, err := in.ReadBytes('\n')
 			if err != nil && !errors.Is(err, io.EOF) {
-				yield(object{}, dataErrorf("cannot read %s: %s", f.Path, err))
+				yield(object{}, inputErrorf("cannot read %s: %s", f.Path, err))
 				return
 			}
 			if len(bytes.TrimSpace(content)) > 0 {
@@ -419,14 +419,14 @@ func (f *File) infer() error {
 }
 
 func kindOf(value json.RawMessage) string {
-	switch c := value[0]; {
-	case c == 'n':
+	switch value[0] {
+	case 'n':
 		return "" // NULL fits any type
-	case c == '"':
+	case '"':
 		return "STRING"
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		return "BOOL"
-	case c == '{' || c == '[':
+	case '{', '[':
 		return "nested"
 	}
 	if _, err := strconv.ParseInt(string(value), 10, 64); err == nil {
@@ -639,7 +639,7 @@ func (f *File) batches(l *limits) iter.Seq2[batch, error] {
 			full := len(b.json)+len(encoded) > maxBatchBytes || b.rows == maxBatchFile
 			if l != nil {
 				if size > requestFor {
-					yield(batch{}, f.errorf(row.Line, "the row takes %d bytes in a request, and the endpoint takes requests of %d", size, maxRequest))
+					yield(batch{}, f.errorf(row.Line, "the row is too large for a request to the endpoint: it takes %d bytes, and %d are left for rows", size, requestFor))
 					return
 				}
 				full = full || (large || size > l.ordinary) && instances+size > requestFor

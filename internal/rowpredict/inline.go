@@ -31,7 +31,7 @@ func PredictQuery(ctx context.Context, w Warehouse, name gcp.RemoteModelName, m 
 		return nil, err
 	}
 	if text := m.Missing(schema, source.Name); len(schema) > 0 && text != "" {
-		return nil, dataErrorf("%s", text)
+		return nil, inputErrorf("%s", text)
 	}
 	var s sqlText
 	s.fixed("SELECT * FROM ML.PREDICT(").model(name).fixed(", ").Subquery(source.Query)

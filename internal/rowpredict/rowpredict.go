@@ -113,7 +113,8 @@ func (s *Spec) tell(format string, args ...any) {
 	}
 }
 
-// Report is how a run ended. Rows = OK + Failed; Retried rows are among both.
+// Report is how a run ended. Rows = OK + Failed + Pending; Retried rows are among the
+// first two, and Pending ones there are only when the run was stopped.
 type Report struct {
 	Model   string `json:"model"`
 	Into    string `json:"into"`
@@ -125,6 +126,7 @@ type Report struct {
 	OK      int64  `json:"ok"`
 	Retried int64  `json:"retried"`
 	Failed  int64  `json:"failed"`
+	Pending int64  `json:"pending"`
 	// Statuses are the reasons of the failed rows, the most frequent first, 5 at most.
 	Statuses []Status `json:"statuses"`
 }
@@ -137,13 +139,29 @@ type Status struct {
 	Key string `json:"example_key"`
 }
 
-// DataError means that the rows are not what [Spec.Keys] and the endpoint ask for, or
-// that a file does not hold what the model takes. Nothing was predicted.
-type DataError struct{ Message string }
+// String is one line about the rows.
+func (s Status) String() string {
+	return fmt.Sprintf("such as %s: %s", s.Key, oneLine(s.Text))
+}
 
-func (e *DataError) Error() string { return e.Message }
+// InputError means that what was asked for does not fit: columns, keys, types, the
+// values of a file. Nothing was predicted.
+type InputError struct{ Message string }
 
-func dataErrorf(format string, args ...any) error { return &DataError{fmt.Sprintf(format, args...)} }
+func (e *InputError) Error() string { return e.Message }
+
+func inputErrorf(format string, args ...any) error {
+	return &InputError{fmt.Sprintf(format, args...)}
+}
+
+// RowsError means that rows of the source are not what was promised of them: their
+// keys name more than one row or none, the target has them, or they are larger than a
+// request may be. Nothing was predicted.
+type RowsError struct{ Message string }
+
+func (e *RowsError) Error() string { return e.Message }
+
+func rowsErrorf(format string, args ...any) error { return &RowsError{fmt.Sprintf(format, args...)} }
 
 // StoppedError means that [Spec.MaxErrorRate] was exceeded. Nothing was written to the
 // target; the work tables are kept.
@@ -155,23 +173,20 @@ type StoppedError struct {
 
 func (e *StoppedError) Error() string {
 	text := fmt.Sprintf("stopped: %d of %d rows so far have no prediction, and the maximum error rate is %g", e.Failed, e.Rows, e.Limit)
-	if e.Status != "" {
-		text += "; one says: " + e.Status
-	}
-	return text
+	return text + "; one says: " + oneLine(e.Status)
 }
 
 // check reports what is wrong with a spec by itself.
 func (s *Spec) check() error {
 	switch {
 	case s.Retries < 0:
-		return dataErrorf("the number of retries cannot be negative")
+		return inputErrorf("the number of retries cannot be negative")
 	case s.ChunkRows < 1:
-		return dataErrorf("a chunk has at least 1 row")
+		return inputErrorf("a chunk has at least 1 row")
 	case math.IsNaN(s.MaxErrorRate) || s.MaxErrorRate < 0 || s.MaxErrorRate > 1:
-		return dataErrorf("the maximum error rate is a share between 0 and 1")
+		return inputErrorf("the maximum error rate is a share between 0 and 1")
 	case s.Delay < 0:
-		return dataErrorf("the delay before a retry cannot be negative")
+		return inputErrorf("the delay before a retry cannot be negative")
 	}
 	return nil
 }

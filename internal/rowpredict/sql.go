@@ -254,26 +254,31 @@ func (t *tables) result(s *sqlText) {
 
 // status writes the status of a row of "in" i joined with its best try o.
 func (t *tables) status(s *sqlText) {
-	s.fixed(fmt.Sprintf("CASE WHEN i.%s > %d THEN 'not sent: the row is larger than a request to the endpoint may be (%d bytes)'", bytesColumn, requestFor, maxRequest))
+	s.fixed(fmt.Sprintf("CASE WHEN i.%s > %d THEN 'not sent: the row is too large for a request to the endpoint'", bytesColumn, requestFor))
 	s.fixed(" WHEN o." + okColumn + " IS NULL THEN 'ML.PREDICT did not return the row'")
 	s.fixed(" WHEN NOT o." + okColumn + " AND IFNULL(o." + bqml.StatusColumn + ", '') = '' THEN 'the prediction is incomplete: an OUTPUT column is NULL or empty'")
 	s.fixed(" ELSE o." + bqml.StatusColumn + " END")
 }
 
-// tally asks for: rows, good ones, ones that took a retry.
+// tally asks for: rows, good ones, ones that took a retry, ones without any try.
 func (t *tables) tally() (string, error) {
 	var s sqlText
-	s.fixed("SELECT COUNT(*), COUNTIF(good), COUNTIF(tries > 0) FROM (SELECT IFNULL(LOGICAL_OR(o." + okColumn + "), FALSE) AS good, MAX(IFNULL(o." + roundColumn + ", 0)) AS tries FROM ")
+	s.fixed("SELECT COUNT(*), COUNTIF(good), COUNTIF(last > 0), COUNTIF(last IS NULL) FROM (SELECT IFNULL(LOGICAL_OR(o." + okColumn + "), FALSE) AS good, MAX(o." + roundColumn + ") AS last FROM ")
 	s.table(t.in).fixed(" AS i LEFT JOIN ").table(t.out).fixed(" AS o ON ").sameKey("i.", "o.", t.keyNames()).fixed(" GROUP BY ").names("i.", t.keyNames()...)
 	return s.fixed(")").Finish()
 }
 
-// statuses asks for the reasons of the failed rows: text, rows, a key.
-func (t *tables) statuses() (string, error) {
+// statuses asks for the reasons of the failed rows: text, rows, a key. tried leaves
+// out those without any try.
+func (t *tables) statuses(tried bool) (string, error) {
 	var s sqlText
 	s.fixed("SELECT status, COUNT(*) AS n, MIN(k) FROM (SELECT ").add(t.status).fixed(" AS status, ").keyText("i.", t.keyNames()).fixed(" AS k FROM ")
 	s.table(t.in).fixed(" AS i LEFT JOIN ").add(t.best).fixed(" AS o ON ").sameKey("i.", "o.", t.keyNames())
-	return s.fixed(" WHERE NOT IFNULL(o." + okColumn + ", FALSE)) GROUP BY status ORDER BY n DESC, status LIMIT " + strconv.Itoa(shown)).Finish()
+	s.fixed(" WHERE NOT IFNULL(o." + okColumn + ", FALSE)")
+	if tried {
+		s.fixed(" AND o." + okColumn + " IS NOT NULL")
+	}
+	return s.fixed(") GROUP BY status ORDER BY n DESC, status LIMIT " + strconv.Itoa(shown)).Finish()
 }
 
 // target writes the result to the target. The statement can be executed twice.
