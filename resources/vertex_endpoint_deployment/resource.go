@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -97,34 +98,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			},
 			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the endpoint."},
 			"labels":      tfkit.LabelsAttribute("the endpoint"),
-			"deployments": schema.MapNestedAttribute{
-				Required: true,
-				MarkdownDescription: "What the endpoint serves, by a key of your choice, which becomes the display name of the deployed model. " +
-					"A changed model or machine is a new deployment under the same key; replica counts change in place. It may be empty.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"model": schema.StringAttribute{
-						Required: true,
-						MarkdownDescription: "Full name of the model, best the `versioned_name` of a `gcpml_vertex_model_upload`, so that each new version is rolled out. " +
-							"Without a version, or with an alias, it is the version that the name stands for when the deployment is made; it does not follow later.",
-					},
-					"dedicated_resources": schema.SingleNestedAttribute{
-						Required: true, MarkdownDescription: "Machines that serve the model.",
-						Attributes: map[string]schema.Attribute{
-							"machine_type": schema.StringAttribute{
-								Required:            true,
-								MarkdownDescription: "[Machine type](https://cloud.google.com/vertex-ai/docs/predictions/configure-compute#machine-types), such as `n1-standard-2`.",
-							},
-							"accelerator_type":  schema.StringAttribute{Optional: true, MarkdownDescription: "Accelerator type, such as `NVIDIA_TESLA_T4`; needs `accelerator_count`."},
-							"accelerator_count": schema.Int32Attribute{Optional: true, MarkdownDescription: "Accelerators of each machine."},
-							"min_replica_count": schema.Int32Attribute{Required: true, MarkdownDescription: "Machines that always run. Changes in place."},
-							"max_replica_count": schema.Int32Attribute{
-								Optional:            true,
-								MarkdownDescription: "Machines that may run under load; `min_replica_count` by default. Quota is needed for all of them. Changes in place.",
-							},
-						},
-					},
-				}},
-			},
+			"deployments": deploymentsAttribute(),
 			"traffic": schema.MapAttribute{
 				Optional: true, ElementType: types.Int32Type,
 				MarkdownDescription: "Percentage of the requests for each deployment, by key; they sum to 100, and a key left out gets none. It may be left out with exactly one deployment. " +
@@ -134,21 +108,12 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				Computed: true, ElementType: types.Int32Type, PlanModifiers: keepMap,
 				MarkdownDescription: "Percentage that each deployment gets now.",
 			},
-			"deployed": schema.MapNestedAttribute{
-				Computed: true, PlanModifiers: keepMap,
-				MarkdownDescription: "What the server has for each deployment. What an interrupted roll-out left is here as `key (id)`; the next apply removes it.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"id":                schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the deployed model."},
-					"model":             schema.StringAttribute{Computed: true, MarkdownDescription: "Name of the model, without a version."},
-					"model_version_id":  schema.StringAttribute{Computed: true, MarkdownDescription: "Version of the model."},
-					"machine_type":      schema.StringAttribute{Computed: true, MarkdownDescription: "Machine type."},
-					"accelerator_type":  schema.StringAttribute{Computed: true, MarkdownDescription: "Accelerator type, empty for none."},
-					"accelerator_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Accelerators of each machine."},
-					"min_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that always run."},
-					"max_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that may run."},
-					"traffic":           schema.Int32Attribute{Computed: true, MarkdownDescription: "Percentage of the requests."},
-					"create_time":       schema.StringAttribute{Computed: true, MarkdownDescription: "When it was deployed (RFC 3339)."},
-				}},
+			"deployed": deployedAttribute(keepMap),
+			"rollout":  rolloutAttribute(),
+			"desired_state": schema.StringAttribute{
+				Optional: true, Computed: true, Default: stringdefault.StaticString(serving), Validators: []validator.String{stringvalidator.OneOf(serving, paused)},
+				MarkdownDescription: "`serving` (the default) or `paused`. While it is paused nothing is deployed, so that no machine runs; the endpoint stays, and with it everything that refers to it, " +
+					"such as BigQuery remote models. When it serves again, `deployments` are deployed anew. It cannot be paused while models that others deployed have traffic: they would get all of it.",
 			},
 			"force_destroy": schema.BoolAttribute{
 				Optional:            true,
@@ -192,7 +157,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		var state model
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 		plan.keepSpelling(ctx, &state, r.sameModel(), &resp.Diagnostics)
-		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) {
+		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || plan.paused() != state.paused() {
 			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
 			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)
 		}
@@ -262,7 +227,7 @@ func (r *Resource) finish(ctx context.Context, m *model, planned model, e *verte
 	if !planned.Deployed.IsUnknown() {
 		m.Deployed, m.EffectiveTraffic = planned.Deployed, planned.EffectiveTraffic // what others did meanwhile shows on the next reading
 	}
-	if foreign := vertex.ForeignTraffic(e, spec.Ours); foreign > 0 && len(spec.Deployments) > 0 {
+	if foreign := vertex.ForeignTraffic(e, spec.Ours); foreign > 0 && len(spec.Deployments) > 0 && !spec.Paused {
 		diags.AddAttributeWarning(path.Root("traffic"), fmt.Sprintf("Others hold %d%% of the traffic of the endpoint %q", foreign, spec.Name.ID),
 			"Models that were not deployed by this resource keep their share; the rest is divided as configured.")
 	}
