@@ -282,7 +282,8 @@ func run(cmd *exec.Cmd, file string) (time.Duration, int, error) {
 	cmd.Stdout, cmd.Stderr = out, &stderr
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
-		return 0, 0, fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		printed, _ := os.ReadFile(file) // where bq tells of its errors
+		return 0, 0, fmt.Errorf("%w: %s%.2000s", err, bytes.TrimSpace(stderr.Bytes()), printed)
 	}
 	elapsed := time.Since(start)
 	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)

@@ -245,8 +245,13 @@ func (s *server) discovery(w http.ResponseWriter, r *http.Request) {
 		}
 		return out
 	}
+	insert := method("bigquery.jobs.insert", "POST", "projects/{+projectId}/jobs", object{})
+	insert["supportsMediaUpload"] = true // bq asks for the parameter of load jobs
+	insert["mediaUpload"] = object{"accept": []string{"*/*"}, "protocols": object{
+		"simple": object{"multipart": true, "path": "/upload/bigquery/v2/projects/{+projectId}/jobs"},
+	}}
 	document(object{"jobs": object{"methods": object{
-		"insert":          method("bigquery.jobs.insert", "POST", "projects/{+projectId}/jobs", object{}),
+		"insert":          insert,
 		"get":             method("bigquery.jobs.get", "GET", "projects/{+projectId}/jobs/{+jobId}", parameters("location")),
 		"query":           method("bigquery.jobs.query", "POST", "projects/{+projectId}/queries", object{}),
 		"getQueryResults": method("bigquery.jobs.getQueryResults", "GET", "projects/{+projectId}/queries/{+jobId}", parameters("location", "maxResults", "pageToken", "startIndex", "timeoutMs")),

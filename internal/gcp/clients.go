@@ -259,15 +259,22 @@ func (c *Clients) BigQueryHTTP(ctx context.Context) (*http.Client, error) {
 // stub: what the generated client adds to it are retries, which are ours to decide.
 func (c *Clients) BigQueryStorage(ctx context.Context) (*grpc.ClientConn, error) {
 	return once(c, "BigQuery Storage", func() (*grpc.ClientConn, func() error, error) {
-		// Messages hold up to 10 MB of rows, more than gRPC accepts by itself.
-		unlimited := option.WithGRPCDialOption(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)))
-		connection, err := gtransport.Dial(detached(ctx), append(c.grpcOptions("bigquerystorage.googleapis.com:443"), unlimited)...)
+		connection, err := gtransport.Dial(detached(ctx), append(c.grpcOptions("bigquerystorage.googleapis.com:443"),
+			// Messages hold up to 10 MB of rows, more than gRPC accepts by itself.
+			option.WithGRPCDialOption(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32))),
+			// What may be on its way at any time. Left alone gRPC lets it grow to 16 MB,
+			// all of which waits in memory for a reader that is slower than the line.
+			option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(storageWindow)),
+			option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(storageWindow)),
+		)...)
 		if err != nil {
 			return nil, nil, err
 		}
 		return connection, connection.Close, nil
 	})
 }
+
+const storageWindow = 2 << 20
 
 // ProjectID turns a project number into the project's id, with one look-up per
 // number; an id is returned as it is.

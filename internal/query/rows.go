@@ -4,7 +4,6 @@
 package query
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -150,6 +149,8 @@ func (r *Rows) open(ctx context.Context) iter.Seq2[Row, error] {
 		}
 		return nil
 	}
+	r.first.rows, r.first.body = nil, nil // megabytes that nobody needs now
+	r.first.dropped = true
 	return rows
 }
 
@@ -158,6 +159,14 @@ func (r *Rows) paged(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
+		if r.first.dropped {
+			first, err := r.client.page(ctx, r.job, "", nil)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			r.first = first
+		}
 		columns := columnsOf(r.Schema)
 		var read uint64
 		var spare []byte // the body of the page before, to be used again
@@ -226,6 +235,7 @@ type page struct {
 	token    string // of the next page
 	rows     []byte // a JSON array, part of body; empty if there is none
 	body     []byte
+	dropped  bool // rows and body were, and can be read again
 }
 
 // page reads one page into buffer, which grows as needed; the first if token is
@@ -279,12 +289,20 @@ func (c *Client) get(ctx context.Context, address string, buffer []byte) ([]byte
 	if err := googleapi.CheckResponse(response); err != nil {
 		return buffer, err
 	}
-	body := bytes.NewBuffer(buffer)
-	if response.ContentLength > 0 && response.ContentLength < 1<<30 {
-		body.Grow(int(response.ContentLength) + bytes.MinRead) // so that ReadFrom finds room for the end
+	// Grown by append, which for large buffers wastes far less than doubling does.
+	for {
+		if len(buffer) == cap(buffer) {
+			buffer = append(buffer, 0)[:len(buffer)]
+		}
+		n, err := response.Body.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		if errors.Is(err, io.EOF) {
+			return buffer, nil
+		}
+		if err != nil {
+			return buffer, err
+		}
 	}
-	_, err = io.Copy(body, response.Body)
-	return body.Bytes(), err
 }
 
 // The names that the REST API uses besides those of GoogleSQL.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,11 +31,12 @@ type parquet struct{ maxRows uint64 }
 
 const (
 	// rowsPerBatch are converted at once.
-	rowsPerBatch = 4096
+	rowsPerBatch = 2048
 	// A row group is in memory until it is complete, so it is ended early: at a size
 	// that readers still find worth a read.
-	rowGroupBytes = 4 << 20
+	rowGroupBytes = 2 << 20
 	rowGroupRows  = 128 << 10
+	pageBytes     = 256 << 10
 )
 
 func (p parquet) Render(w io.Writer, r Result) (s Summary, err error) {
@@ -45,13 +47,14 @@ func (p parquet) Render(w io.Writer, r Result) (s Summary, err error) {
 	schema := arrow.NewSchema(fields, nil)
 	// The library closes what it writes to if it can, which is the caller's to do.
 	file, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, pq.NewWriterProperties(pq.WithCompression(compress.Codecs.Snappy),
-		pq.WithVersion(pq.V2_LATEST), pq.WithMaxRowGroupLength(rowGroupRows), pq.WithDataPageSize(256<<10), pq.WithDictionaryPageSizeLimit(256<<10)),
+		pq.WithVersion(pq.V2_LATEST), pq.WithMaxRowGroupLength(rowGroupRows), pq.WithDataPageSize(pageBytes), pq.WithDictionaryPageSizeLimit(pageBytes)),
 		pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 	if err != nil {
 		return s, err
 	}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
+	b.Reserve(rowsPerBatch)
 	columns := make([]func(any) error, len(fields))
 	for i, f := range r.Schema {
 		columns[i] = appender(f, b.Field(i))
@@ -64,6 +67,7 @@ func (p parquet) Render(w io.Writer, r Result) (s Summary, err error) {
 		pending = 0
 		batch := b.NewRecordBatch()
 		defer batch.Release()
+		b.Reserve(rowsPerBatch)
 		if err := file.WriteBuffered(batch); err != nil {
 			return err
 		}
@@ -186,7 +190,14 @@ func valueAppender(f query.Field, builder array.Builder) func(any) error {
 		return typed(b.Append)
 	case *array.Decimal128Builder:
 		return parsed(func(text string) (decimal128.Num, error) {
-			n, err := unscaled(text, 9, 127)
+			digits, err := unscaled(text, 9)
+			if err != nil {
+				return decimal128.Num{}, err
+			}
+			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+				return decimal128.FromI64(n), nil
+			}
+			n, err := integer(digits, 127)
 			if err != nil {
 				return decimal128.Num{}, err
 			}
@@ -194,7 +205,11 @@ func valueAppender(f query.Field, builder array.Builder) func(any) error {
 		}, b.Append)
 	case *array.Decimal256Builder:
 		return parsed(func(text string) (decimal256.Num, error) {
-			n, err := unscaled(text, 38, 255)
+			digits, err := unscaled(text, 38)
+			if err != nil {
+				return decimal256.Num{}, err
+			}
+			n, err := integer(digits, 255)
 			if err != nil {
 				return decimal256.Num{}, err
 			}
@@ -252,19 +267,25 @@ func parsed[T any](parse func(string) (T, error), write func(T)) func(any) error
 	}
 }
 
-// unscaled returns the decimal times 10^scale, which must be a whole number of at
-// most so many bits.
-func unscaled(text string, scale, bits int) (*big.Int, error) {
+// unscaled returns the digits of the decimal times 10^scale, a whole number.
+func unscaled(text string, scale int) (string, error) {
 	whole, fraction, _ := strings.Cut(text, ".")
 	if len(fraction) > scale {
-		return nil, fmt.Errorf("%q has more than %d digits after the point", text, scale)
+		return "", fmt.Errorf("%q has more than %d digits after the point", text, scale)
 	}
-	n, ok := new(big.Int).SetString(whole+fraction+strings.Repeat("0", scale-len(fraction)), 10)
+	return whole + fraction + zeros[:scale-len(fraction)], nil
+}
+
+const zeros = "00000000000000000000000000000000000000" // 38
+
+// integer returns a whole number that fits in so many bits and a sign.
+func integer(digits string, bits int) (*big.Int, error) {
+	n, ok := new(big.Int).SetString(digits, 10)
 	if !ok {
-		return nil, fmt.Errorf("%q is not a decimal number", text)
+		return nil, errors.New("not a decimal number")
 	}
 	if n.BitLen() > bits {
-		return nil, fmt.Errorf("%q is too large", text)
+		return nil, errors.New("the number is too large")
 	}
 	return n, nil
 }

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -43,37 +45,48 @@ func newBatches(serialized []byte, schema query.Schema) (*batches, error) {
 	return &batches{serialized, schema}, nil
 }
 
+// rowsPerBlock rows are made at once: enough to do the columns one after the other,
+// and few enough to be out of the way of the garbage collector soon.
+const rowsPerBlock = 256
+
 // rows decodes one batch. The texts of the rows share its memory.
-func (b *batches) rows(batch []byte) ([]query.Row, error) {
-	message := make([]byte, 0, len(b.serialized)+len(batch))
-	message = append(append(message, b.serialized...), batch...)
-	reader, err := ipc.NewReader(bytes.NewReader(message))
-	if err != nil {
-		return nil, fmt.Errorf("a record batch cannot be read: %w", err)
-	}
-	defer reader.Release()
-	var rows []query.Row
-	for reader.Next() {
-		record := reader.RecordBatch()
-		n, width := int(record.NumRows()), int(record.NumCols())
-		values := make([]any, n*width)
-		for c := range width {
-			value, err := valuesOf(b.schema[c], record.Column(c))
-			if err != nil {
-				return nil, fmt.Errorf("column %q: %w", b.schema[c].Name, err)
+func (b *batches) rows(batch []byte) iter.Seq2[query.Row, error] {
+	return func(yield func(query.Row, error) bool) {
+		reader, err := ipc.NewReader(io.MultiReader(bytes.NewReader(b.serialized), bytes.NewReader(batch)))
+		if err != nil {
+			yield(nil, fmt.Errorf("a record batch cannot be read: %w", err))
+			return
+		}
+		defer reader.Release()
+		for reader.Next() {
+			record := reader.RecordBatch()
+			columns := make([]func(int) any, record.NumCols())
+			for c := range columns {
+				if columns[c], err = valuesOf(b.schema[c], record.Column(c)); err != nil {
+					yield(nil, fmt.Errorf("column %q: %w", b.schema[c].Name, err))
+					return
+				}
 			}
-			for i := range n {
-				values[i*width+c] = value(i)
+			width := len(columns)
+			for start, end := 0, int(record.NumRows()); start < end; start += rowsPerBlock {
+				n := min(rowsPerBlock, end-start)
+				values := make([]any, n*width)
+				for c, value := range columns {
+					for i := range n {
+						values[i*width+c] = value(start + i)
+					}
+				}
+				for i := range n {
+					if !yield(values[i*width:(i+1)*width:(i+1)*width], nil) {
+						return
+					}
+				}
 			}
 		}
-		for i := range n {
-			rows = append(rows, values[i*width:(i+1)*width:(i+1)*width])
+		if err := reader.Err(); err != nil {
+			yield(nil, fmt.Errorf("a record batch cannot be read: %w", err))
 		}
 	}
-	if err := reader.Err(); err != nil {
-		return nil, fmt.Errorf("a record batch cannot be read: %w", err)
-	}
-	return rows, nil
 }
 
 // valuesOf returns a function that gives the i-th value of an array, as [query.Row]

@@ -79,17 +79,12 @@ func (r *Reader) Open(ctx context.Context, table query.Table, schema query.Schem
 	return func(yield func(query.Row, error) bool) {
 		defer stop()
 		for ; err == nil; first, err = s.receive(ctx) {
-			rows, err := s.batches.rows(first)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, row := range rows {
-				if !yield(row, nil) {
+			for row, err := range s.batches.rows(first) {
+				if !yield(row, err) || err != nil {
 					return
 				}
+				s.offset++
 			}
-			s.offset += int64(len(rows))
 		}
 		if !errors.Is(err, io.EOF) {
 			yield(nil, fmt.Errorf("cannot read the rows: %w", err))
