@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/clock"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/iam"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/inventory"
@@ -58,6 +59,7 @@ type controls struct {
 	clock      *clock.Virtual
 	operations *operations.Manager
 	policies   *iam.Server
+	bigquery   *bigquery.Server
 }
 
 // admin is the emulator's own surface. It is not journalled. What it tells is open
@@ -79,6 +81,7 @@ func (s *Server) admin(v views, c controls) http.Handler {
 	})))
 	mux.Handle("/_emulator/clock", s.guarded(c.clock))
 	mux.Handle("/_emulator/operations", s.guarded(http.HandlerFunc(c.operations.Scripts)))
+	mux.Handle("/_emulator/jobs", s.guarded(http.HandlerFunc(c.bigquery.Scripts)))
 	mux.Handle("/_emulator/iam", s.guarded(http.HandlerFunc(c.policies.Behaviour)))
 	return mux
 }

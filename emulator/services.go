@@ -119,7 +119,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	}
 	routes.handle("/", bucket)
 
-	admin := s.admin(views{inv, timeline, calls, effects}, controls{now, work, policies})
+	admin := s.admin(views{inv, timeline, calls, effects}, controls{now, work, policies, front})
 	native, api := calls.Middleware(server), calls.Middleware(routes)
 	if opts.EnableFaults {
 		s.faults.Know(grpcMethods(server), slices.Concat(front.Routes(), iam.V1Routes, storage.Routes))

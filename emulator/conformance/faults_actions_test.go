@@ -402,7 +402,7 @@ func TestFaultControlIsGuarded(t *testing.T) {
 	if srv.FaultToken == "" {
 		t.Fatal("no token")
 	}
-	for _, path := range []string{"faults", "methods", "clock", "operations", "iam"} {
+	for _, path := range []string{"faults", "methods", "clock", "operations", "jobs", "iam"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+srv.Addr+"/_emulator/"+path, nil)
 		if err != nil {
 			t.Fatal(err)

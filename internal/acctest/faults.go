@@ -280,6 +280,65 @@ func (s *SetOperation) Names() []string {
 	return nil
 }
 
+// Job says how BigQuery's query jobs go. A job that fails or never ends has no
+// effect. The zero value of a field is its default.
+type Job struct {
+	// Statement matches the text of the query, ID the id of the job. Empty: any.
+	Statement string `json:"statement,omitempty"`
+	ID        string `json:"job,omitempty"`
+	// Times is how many jobs are meant: by default 1, -1 for all.
+	Times int `json:"times,omitempty"`
+	// Delay is how long a job waits before it runs, on the emulator's clock.
+	Delay Duration `json:"delay,omitempty"`
+	// Result is Never, or Failed with one of BigQuery's reasons, such as
+	// "backendError"; by default the job ends as usual.
+	Result  string `json:"result,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+
+	// Optional is for a script that need not be used. Others fail the test if no job
+	// came.
+	Optional bool `json:"-"`
+}
+
+// Jobs sets how jobs go, until the end of the test. It returns a function that
+// lists the ids of those that came.
+func (tw *Twin) Jobs(t testing.TB, j Job) (ids func() []string) {
+	t.Helper()
+	var set struct{ ID string }
+	if err := tw.admin(http.MethodPost, "jobs", j, &set); err != nil {
+		t.Fatalf("scripting jobs: %v", err)
+	}
+	ids = func() []string {
+		t.Helper()
+		var list struct {
+			Jobs []struct {
+				ID   string
+				Jobs []string
+			}
+		}
+		if err := tw.admin(http.MethodGet, "jobs", nil, &list); err != nil {
+			t.Errorf("reading the scripts: %v", err)
+		}
+		for _, s := range list.Jobs {
+			if s.ID == set.ID {
+				return s.Jobs
+			}
+		}
+		return nil
+	}
+	t.Cleanup(func() {
+		t.Helper()
+		if len(ids()) == 0 && !j.Optional {
+			t.Errorf("no job %s %s came for the script %q", j.Statement, j.ID, j.Result)
+		}
+		if err := tw.admin(http.MethodDelete, "jobs?id="+url.QueryEscape(set.ID), nil, nil); err != nil {
+			t.Errorf("removing a script: %v", err)
+		}
+	})
+	return ids
+}
+
 // IAM is how IAM lags behind, on the emulator's clock.
 type IAM struct {
 	// Lag is the time after which a changed policy takes effect.

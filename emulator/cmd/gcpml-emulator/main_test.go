@@ -93,6 +93,50 @@ func TestStartRunsUntilSignalled(t *testing.T) {
 	}
 }
 
+// The token is told where the address is: on standard output, in the address file,
+// by env, and to the command that exec runs. Without --enable-faults there is none.
+func TestTheTokenOfFaults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "address")
+	cmd := program(t, "", "start", "--listen", "127.0.0.1:0", "--address-file", file, "--enable-faults")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stdout)
+	_, _ = lines.ReadString('\n')
+	line, err := lines.ReadString('\n')
+	token, ok := strings.CutPrefix(strings.TrimSpace(line), tokenVariable+"=")
+	if err != nil || !ok || len(token) < 20 {
+		t.Fatalf("second line %q, %v", line, err)
+	}
+	_, exports, _ := finish(t, program(t, "", "env", "--address-file", file))
+	if !strings.Contains(exports, "export "+tokenVariable+"='"+token+"'") {
+		t.Errorf("env --address-file: %s", exports)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+
+	const show = "echo \"$" + tokenVariable + "\""
+	for _, c := range []struct {
+		flags []string
+		want  func(string) bool
+	}{
+		{[]string{"--enable-faults"}, func(out string) bool { return len(out) >= 20 && out != token }},
+		{[]string{"--enable-faults", "--fault-token", "mine"}, func(out string) bool { return out == "mine" }},
+		{[]string{"--fault-token", "mine"}, func(out string) bool { return out == "" }},
+	} {
+		args := append(append([]string{"exec"}, c.flags...), "--", "sh", "-c", show)
+		if code, out, stderr := finish(t, program(t, "", args...)); code != 0 || !c.want(strings.TrimSpace(out)) || strings.Contains(stderr, "mine") {
+			t.Errorf("%v: exit %d, %q, %q", c.flags, code, out, stderr)
+		}
+	}
+}
+
 func TestPortInUseIsOneClearError(t *testing.T) {
 	srv, err := emulator.Start(t.Context(), emulator.Options{})
 	if err != nil {

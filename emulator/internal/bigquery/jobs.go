@@ -143,7 +143,9 @@ func (s *Server) run(ctx context.Context, j *job) {
 	var out outcome
 	if failure == nil {
 		var err error
-		out, err = s.execute(ctx, j)
+		if err = s.scripts.act(ctx, j); err == nil {
+			out, err = s.execute(ctx, j)
+		}
 		failure = asAPIError(ctx, err)
 	}
 	j.mu.Lock()

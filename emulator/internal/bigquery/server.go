@@ -84,6 +84,7 @@ type Server struct {
 	jobs    jobs
 	scratch scratch
 	uploads uploads
+	scripts scripts
 
 	// mu guards datasets and everything below them. It is held across calls to the
 	// engine that make or drop a dataset or table, so that the two stay in step.
@@ -103,6 +104,7 @@ func New(cfg Config) *Server {
 		mux:      http.NewServeMux(),
 		jobs:     jobs{ctx: ctx, cancel: cancel, byKey: map[jobKey]*job{}, byRequest: map[string]*job{}},
 		uploads:  uploads{byID: map[string]*upload{}},
+		scripts:  scripts{clock: cfg.Clock},
 		datasets: map[datasetKey]*dataset{},
 	}
 	s.routes()

@@ -167,7 +167,8 @@ func (s *Set) Add(spec Spec) (Fault, error) {
 	}
 	e := &entry{
 		Fault: Fault{Spec: spec, Attempts: []Attempt{}}, set: s,
-		chance: rand.New(rand.NewPCG(spec.Seed, 0)), released: make(chan struct{}), //nolint:gosec // wanted: the same numbers for the same seed
+		// The same numbers for the same seed.
+		chance: rand.New(rand.NewPCG(spec.Seed, 0)), released: make(chan struct{}),
 	}
 	s.faults = append(s.faults, e)
 	return e.report(), nil
@@ -338,7 +339,7 @@ func (e *entry) fire() {
 // before it was over.
 func (e *entry) wait(ctx context.Context) error {
 	if e.Action == Stall {
-		t := time.NewTimer(time.Duration(e.Spec.Stall))
+		t := time.NewTimer(time.Duration(e.Stall))
 		defer t.Stop()
 		select {
 		case <-t.C:

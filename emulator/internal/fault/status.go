@@ -108,7 +108,7 @@ func (s *Status) Complete() error {
 	if s.Message == "" {
 		s.Message = "A fault that was set answers " + s.Code + "."
 	}
-	s.proto = &statuspb.Status{Code: int32(code), Message: s.Message} //nolint:gosec // codes are small
+	s.proto = &statuspb.Status{Code: int32(code), Message: s.Message}
 	for _, raw := range s.Details {
 		detail := new(anypb.Any)
 		if err := protojson.Unmarshal(raw, detail); err != nil {

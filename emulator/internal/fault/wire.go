@@ -158,7 +158,7 @@ func spoil(body []byte, isGRPC bool) []byte {
 		size := int(binary.BigEndian.Uint32(body[1:header]))
 		filled := max(size, garbage)
 		out = append(out, 0)
-		out = binary.BigEndian.AppendUint32(out, uint32(filled)) //nolint:gosec // bounded by the size of a message
+		out = binary.BigEndian.AppendUint32(out, uint32(filled))
 		out = append(out, bytes.Repeat([]byte{0xff}, filled)...)
 		body = body[min(header+size, len(body)):]
 	}
