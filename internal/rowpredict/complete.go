@@ -25,9 +25,6 @@ import (
 // Complete predicts all rows of the source into the target. See the package's
 // documentation. The report is returned with a [*StoppedError] too.
 func Complete(ctx context.Context, w Warehouse, s Spec) (*Report, error) {
-	if err := s.check(); err != nil {
-		return nil, err
-	}
 	c := &completion{Spec: s, warehouse: w, sleep: gcp.Sleep}
 	return c.run(ctx)
 }
@@ -112,6 +109,9 @@ func (c *completion) columns(ctx context.Context, t query.Table) (query.Schema, 
 
 // prepare finds the columns of the source and names the work tables.
 func (c *completion) prepare(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	m := c.Model
 	if m.Input == nil || m.Output == nil {
 		return inputErrorf("BigQuery does not tell the INPUT and OUTPUT columns of model %s, and rows cannot be completed without them", c.Name)
