@@ -258,9 +258,19 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 		return client.DeleteConnection(ctx, &connectionpb.DeleteConnectionRequest{Name: apiName(name).String()})
 	})
 	if gcp.IsNotFound(err) {
-		return nil
+		return gone(err, func() error { _, err := s.getConnection(ctx, name); return err })
 	}
 	return err
+}
+
+// gone doubts a NOT_FOUND that a delete was answered, since what it was to delete
+// had just been read: only if reading says the same the object is gone. Otherwise
+// the state must keep it, and the answer is the error.
+func gone(answer error, read func() error) error {
+	if gcp.IsNotFound(read()) {
+		return nil
+	}
+	return fmt.Errorf("the delete was answered that there is no such object, and it is still there: %w", answer)
 }
 
 func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection, roles []string, o Options) error {

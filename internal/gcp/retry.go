@@ -36,14 +36,15 @@ var (
 	// traffic split), so the caller reads the endpoint again and decides anew;
 	// only a lost answer is met by sending the same again.
 	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute}
-	// sentOnce: a second send could double the effect; the caller looks what there is.
-	sentOnce = policy{}
+	// sentOnce: a second send could double the effect; the caller looks what there
+	// is. Only a rate limit, which had no effect, is waited for.
+	sentOnce = policy{nil, 2 * time.Minute}
 )
 
 // retries is the one retry table. The generated clients' own retries are off.
 // RESOURCE_EXHAUSTED is tried again wherever anything is, but only when the
 // server names a delay or a rate limit: exhausted quota does not refill in
-// minutes. A call that is not listed is sent once.
+// minutes. A call that is not listed is sent once, whatever is answered.
 var retries = map[string]policy{
 	"vertex.models.get":               read,
 	"vertex.models.list":              read,

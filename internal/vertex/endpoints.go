@@ -16,6 +16,7 @@ import (
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -265,6 +266,12 @@ func (s *Service) remove(ctx context.Context, name gcp.Name, object Object, ours
 			var failed *gcp.OperationError
 			if errors.As(err, &failed) && isOneOf(err, codes.FailedPrecondition) {
 				err = failed.Unwrap() // an undeployment that is not yet noticed: look again
+			}
+			if gcp.IsNotFound(err) {
+				// It had just been read, so only reading tells that it is gone.
+				if _, readErr := s.ReadEndpoint(ctx, name); !gcp.IsNotFound(readErr) {
+					return fmt.Errorf("deleting the endpoint was answered that there is none, and it is still there: %w", status.Error(codes.FailedPrecondition, gcp.Message(err)))
+				}
 			}
 			return err
 		}, nil

@@ -29,9 +29,10 @@ func Clients(providerData any, diags *diag.Diagnostics) *gcp.Clients {
 	return c
 }
 
-// Progress returns a function that logs how far a wait is.
+// Progress returns a function that logs how far a wait is. It quotes what servers
+// say, so it is cleaned of secrets as errors are.
 func Progress(ctx context.Context) func(format string, args ...any) {
 	return func(format string, args ...any) {
-		tflog.Info(ctx, fmt.Sprintf(format, args...))
+		tflog.Info(ctx, secrets.ReplaceAllString(fmt.Sprintf(format, args...), "[redacted]"))
 	}
 }
