@@ -47,6 +47,8 @@ type model struct {
 	BigQueryConnection        types.String `tfsdk:"bigquery_connection_custom_endpoint"`
 	EmulatorHost              types.String `tfsdk:"emulator_host"`
 	OwnershipID               types.String `tfsdk:"ownership_id"`
+	DefaultLabels             types.Map    `tfsdk:"default_labels"`
+	DeletionPolicy            types.String `tfsdk:"deletion_policy"`
 }
 
 func (p *gcpml) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -76,6 +78,11 @@ func (p *gcpml) Schema(_ context.Context, _ provider.SchemaRequest, resp *provid
 			"emulator_host":                       optional("`host:port` of a gcpml-emulator. Every call goes there, without a credential. Conflicts with credentials and custom endpoints. Environment: `GCPML_EMULATOR_HOST`."),
 			"ownership_id": optional("Lets an apply adopt existing objects that carry this id in their `gcpml-owner` label and were made from the same configuration, so that an apply that was killed can be repeated. " +
 				"Use one id for each state. Without it, an object that exists already is an error that names the import command. Environment: `GCPML_OWNERSHIP_ID`."),
+			"default_labels": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Labels for every object that has labels (models, endpoints, remote models). `labels` of a resource win over them.",
+			},
+			"deletion_policy": optional("What destroying does to the objects of resources that do not say it themselves: `DELETE` (the default) deletes them, `PREVENT` is an error, `ABANDON` leaves them as they are and only forgets them."),
 		},
 	}
 }
@@ -114,7 +121,7 @@ func (m *model) checkKnown(diags *diag.Diagnostics) {
 		"project": m.Project, "region": m.Region, "credentials": m.Credentials, "access_token": m.AccessToken,
 		"impersonate_service_account": m.ImpersonateServiceAccount, "vertex_ai_custom_endpoint": m.VertexAI,
 		"big_query_custom_endpoint": m.BigQuery, "bigquery_connection_custom_endpoint": m.BigQueryConnection,
-		"emulator_host": m.EmulatorHost, "ownership_id": m.OwnershipID,
+		"emulator_host": m.EmulatorHost, "ownership_id": m.OwnershipID, "deletion_policy": m.DeletionPolicy,
 	}
 	for _, name := range slices.Sorted(maps.Keys(arguments)) {
 		switch v := arguments[name]; {
@@ -126,6 +133,26 @@ func (m *model) checkKnown(diags *diag.Diagnostics) {
 				name+" is set but empty. Leave it out, or set it to null, to use the environment.")
 		}
 	}
+	at := path.Root("default_labels")
+	if m.DefaultLabels.IsUnknown() {
+		diags.AddAttributeError(at, "Unknown provider argument", "default_labels is not known before apply. Give it values that are known during plan.")
+	}
+	for key, value := range m.DefaultLabels.Elements() {
+		if value.IsUnknown() || value.IsNull() {
+			diags.AddAttributeError(at.AtMapKey(key), "Unknown or missing label value", "Give the label a value that is known during plan.")
+		}
+	}
+}
+
+// defaultLabels are known, as checkKnown has seen.
+func (m *model) defaultLabels() map[string]string {
+	labels := map[string]string{}
+	for key, value := range m.DefaultLabels.Elements() {
+		if s, ok := value.(types.String); ok {
+			labels[key] = s.ValueString()
+		}
+	}
+	return labels
 }
 
 func (m *model) config(version, terraformVersion string) gcp.Config {
@@ -140,6 +167,8 @@ func (m *model) config(version, terraformVersion string) gcp.Config {
 		BigQueryConnectionEndpoint: m.BigQueryConnection.ValueString(),
 		EmulatorHost:               m.EmulatorHost.ValueString(),
 		OwnershipID:                m.OwnershipID.ValueString(),
+		DefaultLabels:              m.defaultLabels(),
+		DeletionPolicy:             m.DeletionPolicy.ValueString(),
 		UserAgent:                  fmt.Sprintf("terraform-provider-gcpml/%s terraform/%s", version, terraformVersion),
 		OnCall:                     logCall,
 	}

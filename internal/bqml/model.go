@@ -30,6 +30,7 @@ type ModelSpec struct {
 
 	Description string
 	Labels      map[string]string
+	DropLabels  []string  // keys of labels to remove; others than these and Labels stay
 	Expiration  time.Time // the zero time is never
 }
 
@@ -215,6 +216,9 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, o Options) (*
 		if err := s.execute(ctx, spec, true, location, marker, o); err != nil {
 			return m, err
 		}
+		if m != nil {
+			spec.Labels = gcp.Marker{}.Merge(gcp.UserLabels(m.labels), spec.Labels, spec.DropLabels) // a replacement may lose those of others
+		}
 		if m, err = s.getModel(ctx, spec.Name, true); err != nil {
 			return nil, err
 		}
@@ -256,7 +260,7 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.RemoteModelName, inc
 		return bq.Models.Delete(name.Project, name.Dataset, name.ID).Context(ctx).Do()
 	})
 	if gcp.IsNotFound(err) {
-		return nil
+		return gone(err, func() error { _, err := s.getModel(ctx, name, false); return err })
 	}
 	return err
 }
@@ -568,7 +572,7 @@ func (m ModelSpec) changes(have *Model, marker gcp.Marker) *bigquery.Model {
 			body.NullFields = append(body.NullFields, "Description")
 		}
 	}
-	if want := marker.Labels(m.Labels); !maps.Equal(want, have.labels) {
+	if want := marker.Merge(have.labels, m.Labels, m.DropLabels); !maps.Equal(want, have.labels) {
 		changed, body.Labels = true, want
 		for key := range have.labels {
 			if _, keep := want[key]; !keep {

@@ -144,13 +144,14 @@ func TestUpdateModelConvergesBothWays(t *testing.T) {
 		want := spec()
 		want.Description, want.Labels, want.Expiration = "one", map[string]string{"team": "a", "gone": "soon"}, time.UnixMilli(4102444800000)
 		create(t, s, want, Options{Incarnation: "abc"})
-		want.Endpoint.ID, want.Description, want.Labels = "two", "", map[string]string{"team": "b"}
+		want.Endpoint.ID, want.Description, want.Labels, want.DropLabels = "two", "", map[string]string{"team": "b"}, []string{"gone"}
 		want.Input, want.Expiration = []Column{{"text", "string"}}, time.Time{}
+		f.models["d.m"].Labels["theirs"] = "1"
 		m, err := s.UpdateModel(t.Context(), want, Options{Incarnation: "abc"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !s.sameCore(t.Context(), want, m) || m.Description != "" || !maps.Equal(m.Labels, want.Labels) || !m.Expiration.IsZero() || m.Identity.Marker.Incarnation != "abc" {
+		if !s.sameCore(t.Context(), want, m) || m.Description != "" || !maps.Equal(m.Labels, map[string]string{"team": "b", "theirs": "1"}) || !m.Expiration.IsZero() || m.Identity.Marker.Incarnation != "abc" {
 			t.Errorf("drops %v: %+v", drops, m)
 		}
 		statements := len(f.statements)

@@ -9,10 +9,12 @@ package gcp
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,12 +45,28 @@ type Config struct {
 	// OwnershipID allows existing objects that carry it to be adopted.
 	OwnershipID string
 
+	// DefaultLabels are for every object that has labels; its own win.
+	DefaultLabels map[string]string
+
+	// DeletionPolicy is one of [DeletionPolicies] for resources that name none, or "".
+	DeletionPolicy string
+
 	// UserAgent is added to the one of Google's clients.
 	UserAgent string
 
 	// OnCall, when set, is told of every API call after it ended.
 	OnCall CallObserver
 }
+
+// What destroying a resource does to its object, as in terraform-provider-google.
+const (
+	DeletionDelete  = "DELETE"
+	DeletionPrevent = "PREVENT"
+	DeletionAbandon = "ABANDON"
+)
+
+// DeletionPolicies are the values of deletion_policy.
+var DeletionPolicies = []string{DeletionDelete, DeletionPrevent, DeletionAbandon}
 
 // Environment variables, each list in order of precedence. Those that start with
 // GOOGLE_, GCLOUD_ and CLOUDSDK_ are the ones of terraform-provider-google.
@@ -124,6 +142,14 @@ func (c Config) normalised() (Config, error) {
 	c.Region = c.Region[strings.LastIndex(c.Region, "/")+1:]
 	if c.OwnershipID != "" && !labelValue.MatchString(c.OwnershipID) {
 		return Config{}, &ConfigError{"ownership_id", fmt.Sprintf("%q cannot be a label value: use 1 to 63 lower-case letters, digits, _ and -", c.OwnershipID)}
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.DefaultLabels)) {
+		if err := CheckLabel(key, c.DefaultLabels[key]); err != nil {
+			return Config{}, &ConfigError{"default_labels", err.Error()}
+		}
+	}
+	if c.DeletionPolicy != "" && !slices.Contains(DeletionPolicies, c.DeletionPolicy) {
+		return Config{}, &ConfigError{"deletion_policy", fmt.Sprintf("%q is not one of %s", c.DeletionPolicy, strings.Join(DeletionPolicies, ", "))}
 	}
 	if c.Credentials != "" && c.AccessToken != "" {
 		return Config{}, &ConfigError{"access_token", "conflicts with credentials: set only one of the two"}

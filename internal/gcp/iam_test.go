@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -151,5 +152,15 @@ func TestMarkers(t *testing.T) {
 	}
 	if n := SpecNumber("x"); len(n) != 10 || n[0] == '0' {
 		t.Errorf("a deployed model's id has 1 to 10 digits and no leading zero, got %s", n)
+	}
+}
+
+// Only what is ours to change is changed.
+func TestMergeLeavesTheLabelsOfOthersAlone(t *testing.T) {
+	old := map[string]string{"env": "prod", "dropped": "x", "theirs": "1", "goog-managed": "y", "gcpml-spec": "old"}
+	got := Marker{Owner: "me", Spec: "new"}.Merge(old, map[string]string{"env": "test"}, []string{"dropped", "never-there"})
+	want := map[string]string{"env": "test", "theirs": "1", "goog-managed": "y", "gcpml-owner": "me", "gcpml-spec": "new"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

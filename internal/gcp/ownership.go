@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +72,20 @@ func (m Marker) Replace(old, user map[string]string) map[string]string {
 	return all
 }
 
+// Merge returns what to write instead of the labels old: the user's labels with
+// the marker added. Of what else is there only the keys in drop go: labels that
+// others or Google itself set are left alone.
+func (m Marker) Merge(old, user map[string]string, drop []string) map[string]string {
+	all := map[string]string{}
+	for k, v := range old {
+		if !strings.HasPrefix(k, markerPrefix) && !slices.Contains(drop, k) {
+			all[k] = v
+		}
+	}
+	maps.Copy(all, m.Labels(user))
+	return all
+}
+
 // UserLabels returns the labels without markers and without those that Google
 // sets itself ("goog-…"); nil when none are left.
 func UserLabels(labels map[string]string) map[string]string {
@@ -84,6 +100,24 @@ func UserLabels(labels map[string]string) map[string]string {
 		user[k] = v
 	}
 	return user
+}
+
+var (
+	userLabelKey   = regexp.MustCompile(`^\p{Ll}[\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
+	userLabelValue = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
+)
+
+// CheckLabel tells what is wrong with a label that a user wants to set.
+func CheckLabel(key, value string) error {
+	switch {
+	case strings.HasPrefix(key, markerPrefix) || strings.HasPrefix(key, systemPrefix):
+		return fmt.Errorf("the label key %q is reserved: keys that start with %s or %s are not for users", key, markerPrefix, systemPrefix)
+	case !userLabelKey.MatchString(key):
+		return fmt.Errorf("the label key %q must start with a lower-case letter and have at most 63 lower-case letters, digits, _ and -", key)
+	case !userLabelValue.MatchString(value):
+		return fmt.Errorf("the value %q of label %q must have at most 63 lower-case letters, digits, _ and -", value, key)
+	}
+	return nil
 }
 
 // Adoptable reports whether an existing object with the marker found may be

@@ -30,6 +30,8 @@ type ModelSpec struct {
 	DisplayName string
 	Description string
 	Labels      map[string]string
+	// DropLabels are keys of labels to remove. Others than these and Labels stay.
+	DropLabels []string
 	// Content is what the default version holds.
 	Content Content
 	// Marker is written on the model.
@@ -212,7 +214,7 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 			_, err := client.UpdateModel(ctx, &pb.UpdateModelRequest{
 				Model: &pb.Model{
 					Name: name.String(), DisplayName: spec.DisplayName, Description: spec.Description,
-					Labels: spec.Marker.Replace(m.labels, spec.Labels),
+					Labels: spec.Marker.Merge(m.labels, spec.Labels, spec.DropLabels),
 				},
 				UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
 			})
@@ -236,7 +238,7 @@ func (s ModelSpec) changes(have *Model) (paths []string) {
 	if s.Description != have.Description {
 		paths = append(paths, "description")
 	}
-	if !maps.Equal(s.Marker.Replace(have.labels, s.Labels), have.labels) {
+	if !maps.Equal(s.Marker.Merge(have.labels, s.Labels, s.DropLabels), have.labels) {
 		paths = append(paths, "labels")
 	}
 	return paths

@@ -165,13 +165,15 @@ func once2(method string, err error) func(string, int) error {
 func TestLabelsOfAVersionAreRemovedToo(t *testing.T) {
 	f, s := newFake(t)
 	must[*Model](t)(s.UploadModel(t.Context(), bert("gs://b/1/"), Report{}))
-	f.versions[model("bert", "").String()][0].Labels = map[string]string{"stray": "1", "goog-made": "1"}
-	m := must[*Model](t)(s.UpdateModel(t.Context(), bert("gs://b/1/"), "", Report{}))
+	f.versions[model("bert", "").String()][0].Labels = map[string]string{"stray": "1", "goog-made": "1", "theirs": "1"}
+	want := bert("gs://b/1/")
+	want.DropLabels = []string{"stray"}
+	m := must[*Model](t)(s.UpdateModel(t.Context(), want, "", Report{}))
 	if _, stray := m.Labels["stray"]; stray || m.Labels["team"] != "ml" {
 		t.Errorf("labels %v", m.Labels)
 	}
-	if m.labels["goog-made"] != "1" {
-		t.Errorf("a label that Google set is gone: %v", m.labels)
+	if m.labels["goog-made"] != "1" || m.Labels["theirs"] != "1" {
+		t.Errorf("a label that Google or somebody else set is gone: %v", m.labels)
 	}
 }
 

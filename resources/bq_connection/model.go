@@ -29,6 +29,7 @@ type model struct {
 	Description      types.String   `tfsdk:"description"`
 	Roles            types.Set      `tfsdk:"roles"`
 	ServiceAccountID types.String   `tfsdk:"service_account_id"`
+	DeletionPolicy   types.String   `tfsdk:"deletion_policy"`
 	Timeouts         timeouts.Value `tfsdk:"timeouts"`
 }
 
@@ -68,6 +69,11 @@ func (m *model) complete(config *model, project string, diags *diag.Diagnostics)
 
 func (m *model) name() gcp.Name {
 	return gcp.Name{Project: m.Project.ValueString(), Location: m.Location.ValueString(), Kind: gcp.KindConnection, ID: m.ConnectionID.ValueString()}
+}
+
+// identity is what the name is made of.
+func (m *model) identity() tfkit.Identity {
+	return tfkit.Identity{"project": m.Project, "location": m.Location, "connection_id": m.ConnectionID}
 }
 
 func (m *model) roles(ctx context.Context, diags *diag.Diagnostics) []string {

@@ -34,6 +34,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
 	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
 )
 
 // TypeName is the name of the resource in HCL.
@@ -57,6 +58,12 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 	resp.TypeName = TypeName
 }
 
+// IdentitySchema describes what names a connection for ever.
+func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = tfkit.IdentitySchema(map[string]string{"location": "Location of the connection.", "connection_id": "Id of the connection."},
+		map[string]string{"project": "Project id. Defaults to the provider's."})
+}
+
 var (
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	rolePattern = regexp.MustCompile(`^(roles|(projects/[a-z0-9.:-]+|organizations/[0-9]+)/roles)/[A-Za-z0-9_.]+$`)
@@ -72,7 +79,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"Grants are not authoritative: only the roles listed here are looked after, and other members and conditional bindings are left as they are. " +
 			"A grant takes minutes to be effective; `gcpml_bq_remote_model` waits for it, so no `time_sleep` is needed.\n\n" +
 			"A connection has no labels. Unless `friendly_name` is set, gcpml writes its marker there, by which an apply that was killed finds its connection again (see the provider's `ownership_id`).",
-		Attributes: map[string]schema.Attribute{
+		Attributes: tfkit.WithDeletionPolicy("the connection with its grants", map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed: true, PlanModifiers: []planmodifier.String{keep},
 				MarkdownDescription: "`projects/PROJECT/locations/LOCATION/connections/CONNECTION_ID`, with project and location as configured.",
@@ -105,7 +112,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				Computed: true, PlanModifiers: []planmodifier.String{keep},
 				MarkdownDescription: "E-mail address of the connection's service account, for grants in other projects.",
 			},
-		},
+		}),
 		Blocks: map[string]schema.Block{"timeouts": timeouts.BlockAll(ctx)},
 	}
 }
@@ -127,7 +134,11 @@ func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfig
 
 // ModifyPlan fills defaults, so that id is known during plan.
 func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.clients == nil {
+	if r.clients == nil {
+		return
+	}
+	if req.Plan.Raw.IsNull() {
+		tfkit.PlanDestroy(ctx, req.State, kind, &resp.Diagnostics)
 		return
 	}
 	var plan, config model
@@ -137,14 +148,18 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	if !req.State.Raw.IsNull() {
-		var prior types.String
-		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("project"), &prior)...)
-		if tfkit.SameProject(ctx, r.clients, prior, plan.Project) {
-			plan.Project = prior
+		var prior model
+		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+		if tfkit.SameProject(ctx, r.clients, prior.Project, plan.Project) {
+			plan.Project = prior.Project
 		} else {
 			resp.RequiresReplace = append(resp.RequiresReplace, path.Root("project"))
 		}
+		if plan.identity().Replaces(prior.identity()) {
+			tfkit.PlanDestroy(ctx, req.State, kind, &resp.Diagnostics)
+		}
 	}
+	tfkit.PlanDeletionPolicy(&plan.DeletionPolicy, config.DeletionPolicy, r.clients)
 	plan.complete(&config, r.clients.Project(), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
@@ -156,10 +171,11 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	timeout, d := m.Timeouts.Create(ctx, defaultTimeout)
 	resp.Diagnostics.Append(d...)
 	spec := m.toSpec(ctx, &resp.Diagnostics)
+	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
 	defer cancel()
 	private := tfkit.Private{Incarnation: gcp.NewIncarnation()}
 	c, err := r.service.CreateConnection(ctx, spec, options(ctx, private))
@@ -173,7 +189,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 			m.ServiceAccountID = types.StringValue(c.ServiceAccount)
 		}
 		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
-		tfkit.AddInterrupted(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
+		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
 	case c == nil:
 		tfkit.AddError(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
 		return
@@ -198,10 +214,11 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := m.Timeouts.Read(ctx, defaultTimeout)
 	resp.Diagnostics.Append(d...)
+	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	imported := isImported(private)
 	c, err := r.service.GetConnection(ctx, m.name(), imported || !m.Roles.IsNull())
@@ -210,7 +227,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		resp.State.RemoveResource(ctx)
 		return
 	case err != nil:
-		tfkit.AddError(&resp.Diagnostics, "read", kind, m.ID.ValueString(), err)
+		tfkit.AddReadFailure(ctx, &resp.Diagnostics, kind, m.ID.ValueString(), err)
 		return
 	case !imported && !c.Identity.Is(private.Incarnation, created(private)):
 		resp.Diagnostics.AddWarning("The "+kind+" was replaced behind Terraform's back",
@@ -221,6 +238,9 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if c.RolesErr != nil {
 		resp.Diagnostics.AddWarning("The roles of "+kind+" "+m.ID.ValueString()+" cannot be checked",
 			"The project's IAM policy cannot be read, so roles are shown as they were. "+gcp.Message(c.RolesErr))
+	}
+	if imported {
+		tfkit.ReadDeletionPolicy(&m.DeletionPolicy, r.clients)
 	}
 	m.fromRemote(ctx, c, imported, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
@@ -239,11 +259,12 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	timeout, d := plan.Timeouts.Update(ctx, defaultTimeout)
 	resp.Diagnostics.Append(d...)
 	spec := plan.toSpec(ctx, &resp.Diagnostics)
+	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	had := state.roles(ctx, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
 	defer cancel()
 	ours := granted(private)
 	dropped := without(had, spec.Roles)
@@ -260,7 +281,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	switch {
 	case gcp.IsInterrupted(ctx, err):
 		tfkit.SetPartial(ctx, &resp.State, &plan, &resp.Diagnostics)
-		tfkit.AddInterrupted(&resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
+		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
 		return
 	case err != nil:
 		plan.Roles = setOf(append(spec.Roles, dropped...)) // those that are there are kept below
@@ -283,33 +304,52 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if tfkit.Keeps(m.DeletionPolicy, kind, m.ID.ValueString(), &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
+	roles = append(roles, without(granted(private), roles)...)
 	err := r.service.DeleteConnection(ctx, m.name(), bqml.MadeConnection{
 		Incarnation:    private.Incarnation,
 		Created:        created(private),
 		ServiceAccount: m.ServiceAccountID.ValueString(),
-		Roles:          append(roles, without(granted(private), roles)...),
+		Roles:          roles,
 	})
 	switch {
 	case errors.Is(err, bqml.ErrForeign):
 		resp.Diagnostics.AddWarning("The "+kind+" was not deleted", m.ID.ValueString()+": "+err.Error()+". It is left as it is and treated as gone.")
 	case err != nil:
-		tfkit.AddError(&resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
+		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
+	default:
+		tfkit.ConfirmGone(ctx, &resp.Diagnostics, kind, m.ID.ValueString(), func(ctx context.Context) ([]string, error) {
+			return r.left(ctx, &m, private, roles)
+		})
 	}
 }
 
-// ImportState takes the full name, PROJECT/LOCATION/ID, or LOCATION/ID.
+// left names what there still is of a deleted connection and its grants.
+func (r *Resource) left(ctx context.Context, m *model, private tfkit.Private, roles []string) (names []string, err error) {
+	c, err := r.service.GetConnection(ctx, m.name(), false)
+	switch {
+	case err == nil && c.Identity.Is(private.Incarnation, created(private)):
+		names = append(names, m.ID.ValueString())
+	case err != nil && !gcp.IsNotFound(err):
+		return nil, err
+	}
+	if account := m.ServiceAccountID.ValueString(); account != "" && len(roles) > 0 {
+		held, err := r.clients.MemberRoles(ctx, m.Project.ValueString(), "serviceAccount:"+account)
+		if err != nil {
+			return nil, err
+		}
+		for _, role := range without(roles, without(roles, held)) {
+			names = append(names, "the grant of "+role+" to "+account)
+		}
+	}
+	return names, nil
+}
+
+// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID, or the identity.
 func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	name, err := gcp.ParseImportID(gcp.KindConnection, req.ID, r.clients.Project())
-	if err != nil {
-		resp.Diagnostics.AddError("Invalid import id", err.Error())
-		return
-	}
-	if id, err := r.clients.ProjectID(ctx, name.Project); err == nil {
-		name.Project = id
-	}
-	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "location": name.Location, "connection_id": name.ID} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
-	}
+	tfkit.Import(ctx, gcp.KindConnection, "connection_id", "", r.clients, req, resp)
 }

@@ -4,7 +4,6 @@
 package bqremotemodel
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ import (
 )
 
 type model struct {
+	tfkit.LabelSet
 	ID                    types.String   `tfsdk:"id"`
 	Project               types.String   `tfsdk:"project"`
 	DatasetID             types.String   `tfsdk:"dataset_id"`
@@ -32,11 +32,11 @@ type model struct {
 	Input                 types.List     `tfsdk:"input"`
 	Output                types.List     `tfsdk:"output"`
 	Description           types.String   `tfsdk:"description"`
-	Labels                types.Map      `tfsdk:"labels"`
 	ExpirationTime        types.String   `tfsdk:"expiration_time"`
 	IAMPropagationTimeout types.String   `tfsdk:"iam_propagation_timeout"`
 	Location              types.String   `tfsdk:"location"`
 	EndpointURL           types.String   `tfsdk:"endpoint_url"`
+	DeletionPolicy        types.String   `tfsdk:"deletion_policy"`
 	Timeouts              timeouts.Value `tfsdk:"timeouts"`
 }
 
@@ -155,8 +155,12 @@ func (m *model) propagation() (time.Duration, error) {
 	return d, nil
 }
 
-// complete fills what follows from other attributes and the provider's project.
-func (m *model) complete(config *model, project string, diags *diag.Diagnostics) {
+// complete fills what follows from other attributes and the provider's configuration.
+// before is what was there, nil if nothing was.
+func (m *model) complete(config *model, before *tfkit.LabelSet, c *gcp.Clients, diags *diag.Diagnostics) {
+	m.PlanLabels(before, c.Config().DefaultLabels)
+	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
+	project := c.Project()
 	if m.Project.IsUnknown() && config.Project.IsNull() {
 		if project == "" {
 			diags.AddAttributeError(path.Root("project"), "No project", "Set project here or in the provider block, or GOOGLE_PROJECT in the environment.")
@@ -220,16 +224,22 @@ func (m *model) name() gcp.RemoteModelName {
 	return gcp.RemoteModelName{Project: m.Project.ValueString(), Dataset: m.DatasetID.ValueString(), ID: m.ModelID.ValueString()}
 }
 
+// identity is what the name is made of.
+func (m *model) identity() tfkit.Identity {
+	return tfkit.Identity{"project": m.Project, "dataset_id": m.DatasetID, "model_id": m.ModelID}
+}
+
 // toSpec turns a plan, in which everything that was configured is known, into a spec.
-func (m *model) toSpec(ctx context.Context, diags *diag.Diagnostics) bqml.ModelSpec {
+// before is what was there, nil if nothing was.
+func (m *model) toSpec(before *tfkit.LabelSet, diags *diag.Diagnostics) bqml.ModelSpec {
 	diags.Append(m.validate().Errors()...)
 	spec := bqml.ModelSpec{
 		Name:        m.name(),
 		Input:       domainColumns(m.Input),
 		Output:      domainColumns(m.Output),
 		Description: m.Description.ValueString(),
-		Labels:      tfkit.StringMap(ctx, m.Labels, diags),
 	}
+	spec.Labels, spec.DropLabels = m.WantedLabels(before)
 	// validate has reported what does not parse.
 	spec.Connection, _ = gcp.ParseName(gcp.KindConnection, m.Connection.ValueString())
 	spec.Endpoint, _ = gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString())
@@ -258,7 +268,7 @@ func (m *model) fromRemote(r *bqml.Model, same func(a, b gcp.Name) bool, canonic
 	m.Input = remoteColumns(m.Input, r.Input)
 	m.Output = remoteColumns(m.Output, r.Output)
 	m.Description = tfkit.StringOrNull(r.Description, m.Description)
-	m.Labels = tfkit.MapValue(r.Labels, m.Labels)
+	m.ReadLabels(r.Labels)
 	m.Location = types.StringValue(r.Location)
 	switch {
 	case r.Expiration.IsZero():

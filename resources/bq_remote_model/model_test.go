@@ -15,6 +15,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/bqml"
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
 func columns(pairs ...string) types.List {
@@ -31,7 +32,7 @@ func valid() model {
 		Connection: types.StringValue("projects/p/locations/US/connections/c"),
 		Endpoint:   types.StringValue("https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/endpoints/1"),
 		Input:      columns("text", "string"), Output: columns("scores", "array<float64>"),
-		Labels: types.MapNull(types.StringType),
+		LabelSet: tfkit.NoLabels(),
 	}
 }
 
@@ -82,7 +83,8 @@ func TestToSpec(t *testing.T) {
 	m.Description, m.ExpirationTime = types.StringValue("x"), types.StringValue("2100-01-01T00:00:00+00:00")
 	m.Labels = types.MapValueMust(types.StringType, map[string]attr.Value{"a": types.StringValue("b")})
 	var diags diag.Diagnostics
-	s := m.toSpec(t.Context(), &diags)
+	m.TerraformLabels = m.Labels
+	s := m.toSpec(nil, &diags)
 	if diags.HasError() || s.Name.String() != "projects/p/datasets/d/models/m" || s.Endpoint.ID != "1" || s.Connection.Location != "US" ||
 		s.Input[0] != (bqml.Column{Name: "text", Type: "string"}) || s.Labels["a"] != "b" || s.Expiration.UnixMilli() != 4102444800000 {
 		t.Errorf("%+v, %v", s, diags)

@@ -32,6 +32,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
 	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
 )
 
 // TypeName is the name of the resource in HCL.
@@ -59,6 +60,12 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 	resp.TypeName = TypeName
 }
 
+// IdentitySchema describes what names a model for ever.
+func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = tfkit.IdentitySchema(map[string]string{"dataset_id": "Dataset of the model.", "model_id": "Id of the model."},
+		map[string]string{"project": "Project id of the dataset. Defaults to the provider's."})
+}
+
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // Schema describes the attributes.
@@ -78,7 +85,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 		MarkdownDescription: "A BigQuery model of which the predictions (`ML.PREDICT`) are made by a Vertex AI endpoint.\n\n" +
 			"It is made by `CREATE MODEL … REMOTE WITH CONNECTION`, which never replaces a model that exists. A changed connection, endpoint, input or output is an update in place by `CREATE OR REPLACE MODEL`, during which the name stays usable. " +
 			"Right after the connection was granted its role, BigQuery refuses the statement until the grant is effective; it is retried for `iam_propagation_timeout`.",
-		Attributes: map[string]schema.Attribute{
+		Attributes: tfkit.WithLabels("the model", tfkit.WithDeletionPolicy("the model", map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed: true, PlanModifiers: []planmodifier.String{keep},
 				MarkdownDescription: "`projects/PROJECT/datasets/DATASET_ID/models/MODEL_ID`.",
@@ -107,7 +114,6 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"input":           columns("Columns that the model takes, in this order. The query of a prediction must have a column of each name."),
 			"output":          columns("Columns that the model returns, in this order. A single one may have any name."),
 			"description":     schema.StringAttribute{Optional: true, MarkdownDescription: "Description."},
-			"labels":          tfkit.LabelsAttribute("the model"),
 			"expiration_time": schema.StringAttribute{Optional: true, MarkdownDescription: "When BigQuery deletes the model, in RFC 3339 with at most milliseconds, such as `2031-12-31T23:59:59Z`. Without it the model does not expire, also in a dataset with a default expiration."},
 			"iam_propagation_timeout": schema.StringAttribute{
 				Optional:            true,
@@ -115,7 +121,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			},
 			"location":     schema.StringAttribute{Computed: true, PlanModifiers: []planmodifier.String{keep}, MarkdownDescription: "Location of the dataset."},
 			"endpoint_url": schema.StringAttribute{Computed: true, PlanModifiers: []planmodifier.String{keep}, MarkdownDescription: "URL that the model calls, the value of its `ENDPOINT` option."},
-		},
+		})),
 		Blocks: map[string]schema.Block{"timeouts": timeouts.BlockAll(ctx)},
 	}
 }
@@ -138,10 +144,15 @@ func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfig
 // ModifyPlan fills defaults, keeps spellings that mean the same, and refuses an
 // endpoint that is known to be of the wrong kind.
 func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.clients == nil {
+	if r.clients == nil {
+		return
+	}
+	if req.Plan.Raw.IsNull() {
+		tfkit.PlanDestroy(ctx, req.State, kind, &resp.Diagnostics)
 		return
 	}
 	var plan, config, prior model
+	var labels *tfkit.LabelSet
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	if !req.State.Raw.IsNull() {
@@ -151,10 +162,14 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	if !req.State.Raw.IsNull() {
+		labels = &prior.LabelSet
 		if tfkit.SameProject(ctx, r.clients, prior.Project, plan.Project) {
 			plan.Project = prior.Project
 		} else {
 			resp.RequiresReplace = append(resp.RequiresReplace, path.Root("project"))
+		}
+		if plan.identity().Replaces(prior.identity()) {
+			tfkit.PlanDestroy(ctx, req.State, kind, &resp.Diagnostics)
 		}
 		plan.keepSpelling(&prior, func(kind gcp.Kind, a, b string) bool {
 			x, errX := gcp.ParseName(kind, a)
@@ -162,7 +177,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 			return errX == nil && errY == nil && r.service.SameName(ctx, x, y)
 		})
 	}
-	plan.complete(&config, r.clients.Project(), &resp.Diagnostics)
+	plan.complete(&config, labels, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 	if plan.Endpoint.Equal(prior.Endpoint) {
 		return
@@ -208,11 +223,13 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
 	timeout, d := m.Timeouts.Create(ctx, defaultWriteTimeout)
 	resp.Diagnostics.Append(d...)
-	spec := m.toSpec(ctx, &resp.Diagnostics)
+	m.PlanLabels(nil, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	spec := m.toSpec(nil, &resp.Diagnostics)
+	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
 	defer cancel()
 	private := tfkit.Private{Incarnation: gcp.NewIncarnation()}
 	remote, err := r.service.CreateModel(ctx, spec, r.options(ctx, &m, &private))
@@ -222,12 +239,14 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	switch {
 	case gcp.IsInterrupted(ctx, err):
 		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
-		tfkit.AddInterrupted(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
+		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
 	case remote == nil:
 		addError(&resp.Diagnostics, "create", m.ID.ValueString(), err)
 		return
 	default:
+		planned := m.LabelSet
 		r.fromRemote(ctx, &m, remote)
+		m.LabelSet = planned.Applied(remote.Labels)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 		if err != nil {
 			addError(&resp.Diagnostics, "create", m.ID.ValueString(), err)
@@ -243,10 +262,11 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := m.Timeouts.Read(ctx, defaultReadTimeout)
 	resp.Diagnostics.Append(d...)
+	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	remote, err := r.service.GetModel(ctx, m.name())
 	if gcp.IsNotFound(err) {
@@ -254,29 +274,34 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	if err != nil {
-		tfkit.AddError(&resp.Diagnostics, "read", kind, m.ID.ValueString(), err)
+		tfkit.AddReadFailure(ctx, &resp.Diagnostics, kind, m.ID.ValueString(), err)
 		return
+	}
+	if private.Incarnation == "" && created(private) == 0 { // imported
+		remember(&private, remote)
+		m.ImportLabels(remote.Labels, r.clients.Config().DefaultLabels)
+		tfkit.ReadDeletionPolicy(&m.DeletionPolicy, r.clients)
 	}
 	r.fromRemote(ctx, &m, remote)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
-	if private.Incarnation == "" && created(private) == 0 { // imported
-		remember(&private, remote)
-	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 }
 
 // Update replaces the model in place, or only patches it.
 func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var m model
+	var m, state model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := m.Timeouts.Update(ctx, defaultWriteTimeout)
 	resp.Diagnostics.Append(d...)
-	spec := m.toSpec(ctx, &resp.Diagnostics)
+	m.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	spec := m.toSpec(&state.LabelSet, &resp.Diagnostics)
+	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
 	defer cancel()
 	if private.Incarnation == "" { // imported without a marker
 		private.Incarnation = gcp.NewIncarnation()
@@ -288,7 +313,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	switch {
 	case gcp.IsInterrupted(ctx, err):
 		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
-		tfkit.AddInterrupted(&resp.Diagnostics, "update", kind, m.ID.ValueString(), err)
+		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "update", kind, m.ID.ValueString(), err)
 	case err != nil:
 		addError(&resp.Diagnostics, "update", m.ID.ValueString(), err)
 		if remote != nil {
@@ -296,7 +321,9 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 			resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 		}
 	default:
+		planned := m.LabelSet
 		r.fromRemote(ctx, &m, remote)
+		m.LabelSet = planned.Applied(remote.Labels)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
@@ -312,7 +339,10 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if tfkit.Keeps(m.DeletionPolicy, kind, m.ID.ValueString(), &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
 	err := r.service.DeleteModel(ctx, m.name(), private.Incarnation, created(private))
 	if errors.Is(err, bqml.ErrForeign) {
@@ -320,14 +350,30 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 		return
 	}
 	if err != nil {
-		tfkit.AddError(&resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
+		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
+		return
 	}
+	tfkit.ConfirmGone(ctx, &resp.Diagnostics, kind, m.ID.ValueString(), func(ctx context.Context) ([]string, error) {
+		remote, err := r.service.GetModel(ctx, m.name())
+		if gcp.IsNotFound(err) || err == nil && !remote.Identity.Is(private.Incarnation, created(private)) {
+			return nil, nil
+		}
+		return []string{m.ID.ValueString()}, err
+	})
 }
 
 // ImportState takes projects/P/datasets/D/models/M, P/D/M or P.D.M; P may be left
-// out if the provider has a project.
+// out if the provider has a project. Or it takes the identity.
 func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	name, err := gcp.ParseRemoteModelName(req.ID, r.clients.Project())
+	id := req.ID
+	identity, given := tfkit.ReadIdentity(ctx, req, map[string]string{"project": r.clients.Project()}, []string{"project", "dataset_id", "model_id"}, &resp.Diagnostics)
+	if given {
+		id = gcp.RemoteModelName{Project: identity["project"], Dataset: identity["dataset_id"], ID: identity["model_id"]}.String()
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	name, err := gcp.ParseRemoteModelName(id, r.clients.Project())
 	if err != nil {
 		resp.Diagnostics.AddError("Invalid import id", sentence(err.Error()))
 		return
@@ -335,7 +381,5 @@ func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequ
 	if id, err := r.clients.ProjectID(ctx, name.Project); err == nil {
 		name.Project = id
 	}
-	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "dataset_id": name.Dataset, "model_id": name.ID} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
-	}
+	tfkit.WriteImport(ctx, name.String(), map[string]string{"project": name.Project, "dataset_id": name.Dataset, "model_id": name.ID}, resp)
 }

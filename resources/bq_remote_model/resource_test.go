@@ -325,7 +325,7 @@ func TestAccRemoteModelDriftAndDisappearance(t *testing.T) {
 	hcl := twin.Config(render(map[string]string{"description": `"declared"`, "labels": `{ team = "a" }`}))
 	same := func(*terraform.State) error {
 		m := get(t, twin)
-		if m.Description != "declared" || m.Labels["team"] != "a" || m.Labels["foreign"] != "" || !strings.HasSuffix(m.RemoteModelInfo.Endpoint, "/endpoints/1001") {
+		if m.Description != "declared" || m.Labels["team"] != "a" || !strings.HasSuffix(m.RemoteModelInfo.Endpoint, "/endpoints/1001") {
 			return fmt.Errorf("the server has %+v, %+v", m, m.RemoteModelInfo)
 		}
 		return nil
@@ -423,7 +423,7 @@ func TestAccRemoteModelInvalid(t *testing.T) {
 		"expiration too fine":        {map[string]string{"expiration_time": `"2099-01-01T00:00:00.0001Z"`}, `Invalid time`},
 		"bad propagation timeout":    {map[string]string{"iam_propagation_timeout": `"10"`}, `Invalid duration`},
 		"negative":                   {map[string]string{"iam_propagation_timeout": `"-1s"`}, `Invalid duration`},
-		"reserved label":             {map[string]string{"labels": `{ "gcpml-owner" = "me" }`}, `Reserved label key`},
+		"reserved label":             {map[string]string{"labels": `{ "gcpml-owner" = "me" }`}, `Invalid label key`},
 		"dedicated endpoint at plan": {map[string]string{"endpoint": `"` + dedicated + `"`}, `(?s)dedicated\s+endpoint`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,19 +25,20 @@ import (
 
 // model is the resource in HCL and in state.
 type model struct {
-	ID            types.String   `tfsdk:"id"`
-	Project       types.String   `tfsdk:"project"`
-	Location      types.String   `tfsdk:"location"`
-	ModelID       types.String   `tfsdk:"model_id"`
-	DisplayName   types.String   `tfsdk:"display_name"`
-	Description   types.String   `tfsdk:"description"`
-	Labels        types.Map      `tfsdk:"labels"`
-	ArtifactURI   types.String   `tfsdk:"artifact_uri"`
-	ContainerSpec types.Object   `tfsdk:"container_spec"`
-	VersionID     types.String   `tfsdk:"version_id"`
-	VersionedName types.String   `tfsdk:"versioned_name"`
-	CreateTime    types.String   `tfsdk:"create_time"`
-	Timeouts      timeouts.Value `tfsdk:"timeouts"`
+	tfkit.LabelSet
+	ID             types.String   `tfsdk:"id"`
+	Project        types.String   `tfsdk:"project"`
+	Location       types.String   `tfsdk:"location"`
+	ModelID        types.String   `tfsdk:"model_id"`
+	DisplayName    types.String   `tfsdk:"display_name"`
+	Description    types.String   `tfsdk:"description"`
+	ArtifactURI    types.String   `tfsdk:"artifact_uri"`
+	ContainerSpec  types.Object   `tfsdk:"container_spec"`
+	VersionID      types.String   `tfsdk:"version_id"`
+	VersionedName  types.String   `tfsdk:"versioned_name"`
+	CreateTime     types.String   `tfsdk:"create_time"`
+	DeletionPolicy types.String   `tfsdk:"deletion_policy"`
+	Timeouts       timeouts.Value `tfsdk:"timeouts"`
 }
 
 type containerSpec struct {
@@ -72,12 +73,24 @@ func (m *model) name() gcp.Name {
 	return gcp.Name{Project: m.Project.ValueString(), Location: m.Location.ValueString(), Kind: gcp.KindModel, ID: m.ModelID.ValueString()}
 }
 
+// identity is what the name is made of.
+func (m *model) identity() tfkit.Identity {
+	return tfkit.Identity{"project": m.Project, "location": m.Location, "model_id": m.ModelID}
+}
+
 // setDefaults fills in what is not in the configuration. What is there, but not
 // yet known, stays unknown.
-func (m *model) setDefaults(c *gcp.Clients, config *model, diags *diag.Diagnostics) {
+// state is nil when the model is yet to be made.
+func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Diagnostics) {
 	if c == nil {
 		return
 	}
+	var labels *tfkit.LabelSet
+	if state != nil {
+		labels = &state.LabelSet
+	}
+	m.PlanLabels(labels, c.Config().DefaultLabels)
+	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
 	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
 		switch {
 		case !value.IsUnknown() || !configured.IsNull():
@@ -102,11 +115,10 @@ func (m *model) setDefaults(c *gcp.Clients, config *model, diags *diag.Diagnosti
 }
 
 // toSpec converts a model whose values are all known.
-func (m *model) toSpec(ctx context.Context, diags *diag.Diagnostics) vertex.ModelSpec {
-	spec := vertex.ModelSpec{
-		Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
-		Labels: tfkit.StringMap(ctx, m.Labels, diags),
-	}
+// before is what was there, nil if nothing was.
+func (m *model) toSpec(ctx context.Context, before *tfkit.LabelSet, diags *diag.Diagnostics) vertex.ModelSpec {
+	spec := vertex.ModelSpec{Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString()}
+	spec.Labels, spec.DropLabels = m.WantedLabels(before)
 	spec.Content, _ = m.content(ctx, diags)
 	return spec
 }
@@ -181,7 +193,7 @@ func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Dia
 	had, known := m.content(ctx, diags)
 	m.DisplayName = types.StringValue(r.DisplayName)
 	m.Description = tfkit.StringOrNull(r.Description, m.Description)
-	m.Labels = tfkit.MapValue(r.Labels, m.Labels)
+	m.ReadLabels(r.Labels)
 	if !known || !sameArtifact(had.ArtifactURI, r.ArtifactURI) {
 		m.ArtifactURI = tfkit.StringOrNull(r.ArtifactURI, m.ArtifactURI)
 	}

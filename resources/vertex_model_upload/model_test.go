@@ -33,7 +33,7 @@ func ports(numbers ...int32) types.List {
 func state(artifact string, spec types.Object) model {
 	return model{
 		Project: types.StringValue("p"), Location: types.StringValue("us-central1"), ModelID: types.StringValue("bert"), DisplayName: types.StringValue("Bert"),
-		Labels: types.MapNull(types.StringType), ArtifactURI: types.StringValue(artifact), ContainerSpec: spec, VersionID: types.StringValue("1"),
+		LabelSet: tfkit.NoLabels(), ArtifactURI: types.StringValue(artifact), ContainerSpec: spec, VersionID: types.StringValue("1"),
 	}
 }
 

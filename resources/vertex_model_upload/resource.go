@@ -18,7 +18,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -47,6 +46,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
 	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
 )
 
 // Resource manages one model with its versions.
@@ -60,6 +60,12 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 	resp.TypeName = TypeName
 }
 
+// IdentitySchema describes what names a model for ever.
+func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = tfkit.IdentitySchema(map[string]string{"model_id": "Id of the model."},
+		map[string]string{"project": "Project id. Defaults to the provider's.", "location": "Region. Defaults to the provider's."})
+}
+
 // Schema describes the arguments and attributes.
 func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
@@ -68,7 +74,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A model in the Vertex AI Model Registry, uploaded from Cloud Storage. A change of `artifact_uri` or `container_spec` uploads a new version of the same model " +
 			"and moves the alias `default` to it; earlier versions stay, so that an endpoint can serve them until it is moved on. Destroying deletes the model with all its versions.",
-		Attributes: map[string]schema.Attribute{
+		Attributes: tfkit.WithLabels("the model", tfkit.WithDeletionPolicy("the model", map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed: true, PlanModifiers: keep,
 				MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/models/{model_id}`.",
@@ -93,7 +99,6 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "Name for people, up to 128 characters.",
 			},
 			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the model."},
-			"labels":      tfkit.LabelsAttribute("the model"),
 			"artifact_uri": schema.StringAttribute{
 				Optional:            true,
 				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$`), "Invalid artifact_uri", "a folder in Cloud Storage, gs://BUCKET/PATH/, where the bucket has 3 or more lower-case letters, digits, ., _ and -")},
@@ -138,7 +143,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "Name of that version, `projects/{project}/locations/{location}/models/{model_id}@{version_id}`: what a deployment refers to, so that a new version is rolled out.",
 			},
 			"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the model was created (RFC 3339)."},
-		},
+		})),
 		Blocks: map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
 	}
 }
@@ -159,17 +164,24 @@ func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfig
 // content changes.
 func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
+		tfkit.PlanDestroy(ctx, req.State, "model", &resp.Diagnostics)
 		return
 	}
 	var plan, config model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
+	var state *model
 	if !req.State.Raw.IsNull() {
-		var state model
-		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		state = new(model)
+		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+	}
+	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
+	if state != nil {
+		if plan.identity().Replaces(state.identity()) {
+			tfkit.PlanDestroy(ctx, req.State, "model", &resp.Diagnostics)
+		}
 		private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
-		if plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
+		if plan.contentChanged(ctx, state, private, &resp.Diagnostics) {
 			plan.VersionID, plan.VersionedName = types.StringUnknown(), types.StringUnknown()
 		}
 	}
@@ -183,16 +195,17 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	var plan, config model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
+	plan.setDefaults(r.clients, &config, nil, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Create(ctx, createTimeout)
 	resp.Diagnostics.Append(d...)
-	spec := plan.toSpec(ctx, &resp.Diagnostics)
+	spec := plan.toSpec(ctx, nil, &resp.Diagnostics)
+	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	spec.Marker = vertex.ModelMarker(r.clients.OwnershipID(), spec)
 	private := tfkit.Private{Incarnation: spec.Marker.Incarnation}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
 	defer cancel()
 
 	save := func() {
@@ -215,7 +228,9 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		return
 	}
 	private.Operation = ""
+	labels := plan.LabelSet
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
+	plan.LabelSet = labels.Applied(m.Labels)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
@@ -227,10 +242,11 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := state.Timeouts.Read(ctx, readTimeout)
 	resp.Diagnostics.Append(d...)
+	state.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	service := vertex.New(r.clients)
 	m, err := service.ReadModel(ctx, state.name())
@@ -245,11 +261,13 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	if err != nil {
-		tfkit.AddError(&resp.Diagnostics, "read", "model", state.ModelID.ValueString(), err)
+		tfkit.AddReadFailure(ctx, &resp.Diagnostics, "model", state.ModelID.ValueString(), err)
 		return
 	}
 	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
 		private.Incarnation = m.Object.Incarnation
+		state.ImportLabels(m.Labels, r.clients.Config().DefaultLabels)
+		tfkit.ReadDeletionPolicy(&state.DeletionPolicy, r.clients)
 		if m.Container == nil {
 			private.Extra = map[string]string{hiddenContainer: "true"}
 		}
@@ -275,7 +293,9 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Update(ctx, updateTimeout)
 	resp.Diagnostics.Append(d...)
-	spec := plan.toSpec(ctx, &resp.Diagnostics)
+	plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	spec := plan.toSpec(ctx, &state.LabelSet, &resp.Diagnostics)
+	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	from := ""
 	if plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
 		from = cmp.Or(state.VersionID.ValueString(), "0") // not known when the creation was interrupted
@@ -288,7 +308,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		spec.Marker.Incarnation = private.Incarnation
 	}
 	private.Incarnation = spec.Marker.Incarnation
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
 	defer cancel()
 
 	m, err := vertex.New(r.clients).UpdateModel(ctx, spec, from, vertex.Report{
@@ -306,6 +326,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	private.Operation, private.Extra = "", nil
 	planned := plan
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
+	plan.LabelSet = planned.Applied(m.Labels)
 	if !planned.VersionID.IsUnknown() {
 		plan.VersionID, plan.VersionedName = planned.VersionID, planned.VersionedName // what others did meanwhile shows on the next reading
 	}
@@ -332,7 +353,10 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if tfkit.Keeps(state.DeletionPolicy, "model", state.ModelID.ValueString(), &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
 	service, report := vertex.New(r.clients), vertex.Report{Progress: tfkit.Progress(ctx)}
 	if private.Operation != "" {
@@ -346,21 +370,18 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 		resp.Diagnostics.AddWarning("The model \""+state.ModelID.ValueString()+"\" was not deleted", "It is not the one that was made here: "+err.Error()+".")
 	case err != nil:
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", "model", state.ModelID.ValueString(), err)
+	default:
+		tfkit.ConfirmGone(ctx, &resp.Diagnostics, "model", state.ModelID.ValueString(), func(ctx context.Context) ([]string, error) {
+			m, err := service.ReadModel(ctx, state.name())
+			if gcp.IsNotFound(err) || err == nil && !state.object(private).Is(m.Object) {
+				return nil, nil
+			}
+			return []string{state.ID.ValueString()}, err
+		})
 	}
 }
 
-// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID.
+// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID, or the identity.
 func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	name, err := gcp.ParseImportID(gcp.KindModel, req.ID, r.clients.Project())
-	if err == nil && name.Version != "" {
-		err = errors.New("import the model without @" + name.Version + ": its versions belong to it")
-	}
-	if err != nil {
-		resp.Diagnostics.AddError("Unable to import "+TypeName, err.Error())
-		return
-	}
-	name = name.Canonical(func(p string) (string, error) { return r.clients.ProjectID(ctx, p) })
-	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "location": name.Location, "model_id": name.ID} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
-	}
+	tfkit.Import(ctx, gcp.KindModel, "model_id", r.clients.Region(), r.clients, req, resp)
 }

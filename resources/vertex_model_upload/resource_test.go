@@ -373,7 +373,7 @@ func TestAccModelInvalid(t *testing.T) {
 		"env name":          {hcl(minimal, `env = [{ name = "1A", value = "" }]`), `Invalid name`},
 		"image with scheme": {strings.Replace(hcl(minimal, ""), image, "https://"+image, 1), `Invalid image_uri`},
 		"label key":         {hcl(minimal+"\n"+`labels = { Team = "ml" }`, ""), `Invalid label key`},
-		"reserved label":    {hcl(minimal+"\n"+`labels = { gcpml-owner = "me" }`, ""), `Reserved label key`},
+		"reserved label":    {hcl(minimal+"\n"+`labels = { gcpml-owner = "me" }`, ""), `Invalid label key`},
 		"location":          {hcl(minimal+"\n"+`location = "US"`, ""), `Invalid location`},
 		"project number":    {hcl(minimal+"\n"+`project = "123456789"`, ""), `Invalid project id`},
 	} {

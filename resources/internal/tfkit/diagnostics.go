@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -33,14 +34,14 @@ func AddAttributeError(diags *diag.Diagnostics, at path.Path, verb, kind, name s
 // did. The caller has written to state what exists. After a cancellation that is
 // a warning, so that the object is not tainted and the next apply resumes; after
 // a timeout it is an error.
-func AddInterrupted(diags *diag.Diagnostics, verb, kind, name string, err error) {
+func AddInterrupted(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
 	if errors.Is(err, context.Canceled) || gcp.Code(err) == codes.Canceled {
 		diags.AddWarning(summary(verb, kind, name)+": interrupted",
 			"What was done so far is in the state and the operation goes on in the background; the next apply resumes it.\n\n"+detail(err))
 		return
 	}
 	diags.AddError(summary(verb, kind, name)+": timeout",
-		detail(err)+"\n\nThe operation goes on in the background. Apply again to resume it, or raise the time in the timeouts block. "+
+		spent(ctx)+detail(err)+"\n\nThe operation goes on in the background. Apply again to resume it, or raise the time in the timeouts block. "+
 			"If Terraform marked the resource as tainted although what exists is good, `terraform untaint` it first.")
 }
 
@@ -48,10 +49,19 @@ func AddInterrupted(diags *diag.Diagnostics, verb, kind, name string, err error)
 // had an effect; the caller has written to state what was planned.
 func AddCreateFailure(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
 	if gcp.IsInterrupted(ctx, err) {
-		AddInterrupted(diags, verb, kind, name, err)
+		AddInterrupted(ctx, diags, verb, kind, name, err)
 		return
 	}
 	AddError(diags, verb, kind, name, err)
+}
+
+// AddReadFailure adds the diagnostic of a reading that failed.
+func AddReadFailure(ctx context.Context, diags *diag.Diagnostics, kind, name string, err error) {
+	if gcp.IsInterrupted(ctx, err) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		diags.AddError(summary("read", kind, name)+": timeout", spent(ctx)+detail(err)+"\n\nRaise the time in the timeouts block, if the service is that slow.")
+		return
+	}
+	AddError(diags, "read", kind, name, err)
 }
 
 // AddChangeFailure is [AddCreateFailure] for an update or a delete. There a
@@ -59,10 +69,39 @@ func AddCreateFailure(ctx context.Context, diags *diag.Diagnostics, verb, kind, 
 // would take the change for complete.
 func AddChangeFailure(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
 	if gcp.IsInterrupted(ctx, err) && !errors.Is(err, context.Canceled) && gcp.Code(err) != codes.Canceled {
-		AddInterrupted(diags, verb, kind, name, err)
+		AddInterrupted(ctx, diags, verb, kind, name, err)
 		return
 	}
 	AddError(diags, verb, kind, name, err)
+}
+
+// limit is what the timeouts block allows, and since when.
+type limit struct {
+	action string
+	length time.Duration
+	began  time.Time
+}
+
+type limitKey struct{}
+
+// WithTimeout ends ctx after the time that the timeouts block gives to an action
+// ("create", …). Diagnostics of its end tell how long it was.
+func WithTimeout(ctx context.Context, action string, length time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithValue(ctx, limitKey{}, limit{action, length, time.Now()}), length)
+}
+
+// spent tells how long was waited.
+func spent(ctx context.Context) string {
+	l, ok := ctx.Value(limitKey{}).(limit)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("The time for this was over after %s (timeouts: %s = %s).\n\n", time.Since(l.began).Round(100*time.Millisecond), l.action, l.length)
+}
+
+func sentence(err error) string {
+	s := err.Error()
+	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
 func summary(verb, kind, name string) string {

@@ -143,7 +143,7 @@ func TestInterruptionIsAWarningAndTimeoutAnError(t *testing.T) {
 		diag.SeverityError:   &gcp.WaitError{Name: "op-1", Err: context.DeadlineExceeded},
 	} {
 		var diags diag.Diagnostics
-		AddInterrupted(&diags, "create", "endpoint", "e", err)
+		AddInterrupted(t.Context(), &diags, "create", "endpoint", "e", err)
 		if len(diags) != 1 || diags[0].Severity() != want || !strings.Contains(diags[0].Detail(), "op-1") {
 			t.Errorf("%v: %v", err, diags)
 		}

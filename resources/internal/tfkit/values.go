@@ -5,52 +5,17 @@ package tfkit
 
 import (
 	"context"
-	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// LabelsAttribute is the labels argument of a resource.
+// LabelsAttribute is the labels argument of a resource without the other two.
 func LabelsAttribute(of string) schema.MapAttribute {
-	return schema.MapAttribute{
-		ElementType: types.StringType,
-		Optional:    true,
-		MarkdownDescription: "Labels of " + of + ". Keys start with a lower-case letter; keys and values have at most 63 lower-case letters, digits, `_` and `-`. " +
-			"Labels that others set outside of this configuration are shown as drift; those of gcpml itself (`gcpml-…`) are not shown.",
-		Validators: []validator.Map{labelsValidator{}},
-	}
-}
-
-var (
-	labelKey   = regexp.MustCompile(`^\p{Ll}[\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
-)
-
-type labelsValidator struct{}
-
-func (labelsValidator) Description(context.Context) string { return "valid Google Cloud labels" }
-
-func (v labelsValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (labelsValidator) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
-	for key, value := range req.ConfigValue.Elements() {
-		at := req.Path.AtMapKey(key)
-		switch {
-		case strings.HasPrefix(key, "gcpml-") || strings.HasPrefix(key, "goog-"):
-			resp.Diagnostics.AddAttributeError(at, "Reserved label key", fmt.Sprintf("Keys that start with gcpml- or goog- are not for users; rename %q.", key))
-		case !labelKey.MatchString(key):
-			resp.Diagnostics.AddAttributeError(at, "Invalid label key", fmt.Sprintf("%q must start with a lower-case letter and have at most 63 lower-case letters, digits, _ and -.", key))
-		}
-		if s, ok := value.(types.String); ok && !s.IsUnknown() && !labelValue.MatchString(s.ValueString()) {
-			resp.Diagnostics.AddAttributeError(at, "Invalid label value", fmt.Sprintf("%q must have at most 63 lower-case letters, digits, _ and -.", s.ValueString()))
-		}
-	}
+	labels, _ := WithLabels(of, map[string]schema.Attribute{})["labels"].(schema.MapAttribute)
+	return labels
 }
 
 // StringMap reads a known map of strings; null is nil.
