@@ -29,6 +29,7 @@ func (s *Server) tables(ctx context.Context, k datasetKey) ([]*bq.TableListTable
 	}
 	for _, t := range list.Tables {
 		t.CreationTime = milliseconds(t.CreationTime)
+		t.Id = tableRef{k.project, k.dataset, t.TableReference.TableId}.String()
 	}
 	return list.Tables, nil
 }

@@ -95,6 +95,34 @@ func (e *Engine) Parse(sql string) (script *ast.Script, err error) { return Pars
 
 // Parse is [Engine.Parse] without a running engine.
 func Parse(sql string) (script *ast.Script, err error) {
+	root, err := parseTree(sql)
+	if err != nil {
+		return nil, err
+	}
+	defer caught(&err)
+	script = &ast.Script{}
+	for _, list := range children(root) {
+		for _, node := range children(list) {
+			if construct, ok := controlFlow[kind(node)]; ok {
+				if script.ControlFlow == "" {
+					script.ControlFlow = construct
+				}
+				continue
+			}
+			at := location(node)
+			p := &parser{base: at.Start, stmt: &ast.Statement{Text: at.In(sql), Offset: at.Start}}
+			p.statement(node)
+			script.Statements = append(script.Statements, p.stmt)
+		}
+	}
+	if len(script.Statements) == 0 && script.ControlFlow == "" {
+		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
+	}
+	return script, nil
+}
+
+// parseTree parses a script.
+func parseTree(sql string) (*googlesql.ASTScript, error) {
 	if err := initParser(); err != nil {
 		return nil, fmt.Errorf("load the SQL parser: %w", err)
 	}
@@ -116,40 +144,19 @@ func Parse(sql string) (script *ast.Script, err error) {
 	if err != nil {
 		return nil, &ast.SyntaxError{Message: Message(err.Error())}
 	}
-	root, err := out.Script()
-	if err != nil {
-		return nil, err
-	}
-	// The bindings hand out nodes through a hundred accessors that can each
-	// fail; the walk below panics with a walkError instead of testing every one.
-	defer func() {
-		if r := recover(); r != nil {
-			failed, ok := r.(walkError)
-			if !ok {
-				panic(r)
-			}
-			script, err = nil, fmt.Errorf("read the syntax tree: %w", failed.error)
+	return out.Script()
+}
+
+// caught turns a walkError into an error. The bindings hand out nodes through a
+// hundred accessors that can each fail; walks panic instead of testing every one.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		failed, ok := r.(walkError)
+		if !ok {
+			panic(r)
 		}
-	}()
-	script = &ast.Script{}
-	for _, list := range children(root) {
-		for _, node := range children(list) {
-			if construct, ok := controlFlow[kind(node)]; ok {
-				if script.ControlFlow == "" {
-					script.ControlFlow = construct
-				}
-				continue
-			}
-			at := location(node)
-			p := &parser{base: at.Start, stmt: &ast.Statement{Text: at.In(sql), Offset: at.Start}}
-			p.statement(node)
-			script.Statements = append(script.Statements, p.stmt)
-		}
+		*err = fmt.Errorf("read the syntax tree: %w", failed.error)
 	}
-	if len(script.Statements) == 0 && script.ControlFlow == "" {
-		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
-	}
-	return script, nil
 }
 
 type walkError struct{ error }
@@ -224,7 +231,13 @@ func (p *parser) statement(n googlesql.ASTNode) {
 	s.Node = kind(n)
 	s.Type = statementTypes[s.Node]
 	if name := child(n, "PathExpression"); name != nil {
-		s.Target = path(name)
+		s.Target, s.TargetAt = path(name), p.at(name)
+	} else if declaration := child(n, "FunctionDeclaration"); declaration != nil {
+		name := child(declaration, "PathExpression")
+		s.Target, s.TargetAt = path(name), p.at(name)
+	}
+	if c, ok := n.(interface{ IsTemp() (bool, error) }); ok {
+		s.Temporary = must(c.IsTemp())
 	}
 	if c, ok := n.(interface {
 		IsOrReplace() (bool, error)
@@ -473,7 +486,10 @@ func (p *parser) tvf(n *googlesql.ASTTVF, s scope) {
 	}
 }
 
-var position = regexp.MustCompile(` \[at (\d+:\d+)\]`)
+var (
+	position = regexp.MustCompile(` \[at (\d+:\d+)\]`)
+	placed   = regexp.MustCompile(` at \[\d+:\d+\]`) // what Message makes of it
+)
 
 // Message turns an error of the engine into the text BigQuery would show: without
 // the engine's own prefixes and with the position as "at [1:8]".

@@ -39,7 +39,10 @@ type Statement struct {
 	// Node is the parser's name of the statement, for messages.
 	Node string
 	// Target is the object that a DDL or DML statement acts on.
-	Target      Path
+	Target   Path
+	TargetAt Range
+	// Temporary is set by CREATE TEMP ….
+	Temporary   bool
 	OrReplace   bool
 	IfNotExists bool
 	IfExists    bool

@@ -17,6 +17,9 @@ type Query struct {
 	// ReadOnly promises that SQL is a query or, for a rehearsal that is rolled
 	// back, DML; never DDL.
 	ReadOnly bool
+	// Temporary maps the names of temporary tables to the tables, each a path of
+	// three parts.
+	Temporary map[string]Path
 }
 
 // Field is a column of a result, as BigQuery describes it (type INTEGER, FLOAT,
