@@ -213,6 +213,9 @@ func valueAppender(f query.Field, builder array.Builder) func(any) error {
 			if err != nil {
 				return decimal256.Num{}, err
 			}
+			if n.BitLen() > 255 { // the least number of all, which FromBigInt does not take
+				return decimal256.New(1<<63, 0, 0, 0), nil
+			}
 			return decimal256.FromBigInt(n), nil
 		}, b.Append)
 	case *array.Date32Builder:
@@ -284,7 +287,11 @@ func integer(digits string, bits int) (*big.Int, error) {
 	if !ok {
 		return nil, errors.New("not a decimal number")
 	}
-	if n.BitLen() > bits {
+	magnitude := n
+	if n.Sign() < 0 {
+		magnitude = new(big.Int).Not(n) // -2^bits is the least that fits
+	}
+	if magnitude.BitLen() > bits {
 		return nil, errors.New("the number is too large")
 	}
 	return n, nil

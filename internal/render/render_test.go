@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 	"github.com/gcpml/terraform-provider-gcpml/internal/render"
 )
@@ -173,6 +175,111 @@ func TestTable(t *testing.T) {
 	}
 	if got, _ := write(t, "table", render.Options{}, render.Result{}); got != "" {
 		t.Errorf("no result set: %q", got)
+	}
+}
+
+// A table takes no more columns of the terminal than there are: texts give way, then
+// the last columns; numbers stay whole.
+func TestTableFitsTheTerminal(t *testing.T) {
+	r := func() render.Result {
+		return render.Result{
+			Schema: query.Schema{{Name: "id", Type: "INT64"}, {Name: "text", Type: "STRING"}, {Name: "more", Type: "STRING"}}, Total: 1,
+			Rows: seq(query.Row{int64(math.MaxInt64), strings.Repeat("日本", 20), "short"}),
+		}
+	}
+	want := `
+┌─────────────────────┬──────────────┬───────┐
+│                  id │ text         │ more  │
+├─────────────────────┼──────────────┼───────┤
+│ 9223372036854775807 │ 日本日本日…  │ short │
+└─────────────────────┴──────────────┴───────┘
+(1 row)
+(1 value is shortened, to fit the terminal; --format vertical shows all)
+`
+	if got, _ := write(t, "table", render.Options{Width: 46}, r()); "\n"+got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	for width := range 60 {
+		got, _ := write(t, "table", render.Options{Width: width}, r())
+		for line := range strings.Lines(got) {
+			if n := text.StringWidth(strings.TrimSuffix(line, "\n")); width > 22 && n > width && !strings.HasPrefix(line, "(") {
+				t.Errorf("width %d: a line of %d: %s", width, n, line)
+			}
+		}
+		if !strings.Contains(got, "9223372036854775807") {
+			t.Errorf("width %d: the number is cut: %s", width, got)
+		}
+		if hidden := !strings.Contains(got, "more"); width > 0 && hidden != strings.Contains(got, "of 3 columns are not shown") {
+			t.Errorf("width %d: %s", width, got)
+		}
+	}
+}
+
+// Beyond the rows by which it is measured a table goes on, as wide as its rows are.
+func TestTableStreams(t *testing.T) {
+	rows := func(yield func(query.Row, error) bool) {
+		for i := range 2500 {
+			value := "x"
+			if i == 2000 {
+				value = "a much longer value"
+			}
+			if !yield(query.Row{value}, nil) {
+				return
+			}
+		}
+	}
+	got, summary := write(t, "table", render.Options{}, render.Result{Schema: columns("STRING"), Total: 2500, Rows: rows})
+	if summary.Written != 2500 || strings.Count(got, "│ x │") != 2499 || !strings.Contains(got, "│ a much longer value │") || !strings.HasSuffix(got, "(2500 rows)\n") {
+		t.Errorf("%+v, %d bytes", summary, len(got))
+	}
+	if strings.Count(got, "┌") != 1 || strings.Count(got, "└") != 1 {
+		t.Error("more than one box")
+	}
+}
+
+func TestVertical(t *testing.T) {
+	r := render.Result{Schema: query.Schema{{Name: "n", Type: "INT64"}, {Name: "name", Type: "STRING"}}, Total: 3, Rows: seq(
+		query.Row{int64(1), "two\nlines"}, query.Row{nil, strings.Repeat("x", 300)}, query.Row{int64(3), ""},
+	)}
+	want := "── row 1 ──\n   n: 1\nname: two\\nlines\n── row 2 ──\n   n: NULL\nname: " + strings.Repeat("x", 300) + "\n(2 of 3 rows; the others are not shown)\n"
+	if got, summary := write(t, "vertical", render.Options{MaxRows: 2, Width: 20}, r); got != want || !summary.Cut {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	r := render.Result{Schema: query.Schema{{Name: "n", Type: "INT64"}, {Name: "a|b", Type: "STRING"}}, Total: 3, Rows: seq(
+		query.Row{int64(1), "x|y\n*NULL* `code` <b>"}, query.Row{nil, nil}, query.Row{int64(3), ""},
+	)}
+	want := "| n | a\\|b |\n| ---: | --- |\n| 1 | x\\|y<br>\\*NULL\\* \\`code\\` \\<b\\> |\n| *NULL* | *NULL* |\n\n(2 of 3 rows; the others are not shown)\n"
+	if got, _ := write(t, "markdown", render.Options{MaxRows: 2}, r); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// Every format obeys the limit and says so; what is written stays a whole document.
+func TestMaxRows(t *testing.T) {
+	for _, format := range render.Formats() {
+		r := render.Result{Schema: columns("INT64"), Total: 5, Rows: seq(query.Row{int64(71)}, query.Row{int64(72)}, query.Row{int64(73)}, query.Row{int64(74)}, query.Row{int64(75)})}
+		out, summary := write(t, format, render.Options{MaxRows: 3}, r)
+		if summary.Written != 3 || !summary.Cut {
+			t.Errorf("%s: %+v", format, summary)
+		}
+		switch {
+		case format == "parquet":
+			table := readParquet(t, out)
+			if table.NumRows() != 3 {
+				t.Errorf("parquet: %d rows", table.NumRows())
+			}
+			table.Release()
+		case format != "none" && (!strings.Contains(out, "73") || strings.Contains(out, "74")):
+			t.Errorf("%s: %s", format, out)
+		case format == "json" && !stdjson.Valid([]byte(out)):
+			t.Errorf("json: %s", out)
+		}
+		if got, want := render.DefaultMaxRows(format) == 0, render.ForMachines(format); got != want {
+			t.Errorf("%s: by default %d rows", format, render.DefaultMaxRows(format))
+		}
 	}
 }
 

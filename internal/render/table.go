@@ -169,7 +169,10 @@ func (b *box) row(cells []string) {
 // missing tells what the width took away.
 func (b *box) missing() string {
 	var what []string
-	if b.shorter > 0 {
+	switch {
+	case b.shorter == 1:
+		what = append(what, "1 value is shortened")
+	case b.shorter > 1:
 		what = append(what, fmt.Sprintf("%d values are shortened", b.shorter))
 	}
 	if n := len(b.schema) - len(b.widths); n > 0 {
