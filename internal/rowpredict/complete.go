@@ -497,35 +497,19 @@ func (c *completion) chunks(ctx context.Context) ([]chunk, error) {
 }
 
 // predictChunk predicts the rows of a chunk until each has a prediction or the retries
-// are used up. before is where the journal says that it stands.
+// are used up. before is where the journal says that it stands: the last round may be
+// half done, so its jobs are submitted again, and found by their ids where they exist.
 func (c *completion) predictChunk(ctx context.Context, k chunk, before progressOf) error {
 	rows := before.rows
 	round := max(before.round, 0)
-	landed := map[int64]bool{}
-	if before.round >= 0 {
-		sql, err := c.slots()
-		found, err := c.read(ctx, sql, err, integer("chunk", k.number), integer("round", round))
-		if err != nil {
-			return err
-		}
-		for i := range found {
-			n, err := integers(found[i:i+1], 1)
-			if err != nil {
-				return err
-			}
-			landed[n[0]] = true
-		}
-	}
 	for try := 0; ; {
 		size := 0
 		if round == 0 {
-			if !landed[0] {
-				n, err := c.job(ctx, k, k.hashes, 0, 0)
-				if err != nil {
-					return err
-				}
-				rows = n
+			n, err := c.job(ctx, k, k.hashes, 0, 0)
+			if err != nil {
+				return err
 			}
+			rows = n
 		} else {
 			left, err := c.left(ctx, k, round)
 			if err != nil {
@@ -533,9 +517,6 @@ func (c *completion) predictChunk(ctx context.Context, k chunk, before progressO
 			}
 			size = retrySize(len(left), round, c.limits)
 			for slot, part := range split(left, size) {
-				if landed[int64(slot)] {
-					continue
-				}
 				if _, err := c.job(ctx, k, hashesOf(part), round, int64(slot)); err != nil {
 					return err
 				}
@@ -560,7 +541,6 @@ func (c *completion) predictChunk(ctx context.Context, k chunk, before progressO
 		if err := c.sleep(ctx, pause); err != nil {
 			return context.Cause(ctx)
 		}
-		clear(landed)
 	}
 }
 

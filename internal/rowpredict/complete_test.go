@@ -21,7 +21,8 @@ import (
 
 // memory is a warehouse that knows what the statements of a run mean, without reading
 // their SQL any further than to tell them apart. A job id is executed once, as BigQuery
-// does; crashAt makes the process die before or after a statement takes effect.
+// does; crashAt makes the process die before or after a statement takes effect, or
+// while a job that it submitted still runs.
 type memory struct {
 	t      *testing.T
 	source []int64                      // the keys, which are their own hashes
@@ -39,8 +40,17 @@ type memory struct {
 	asked   map[int64]int    // how often the model was asked for a key
 	calls   int
 	crashAt int // 0 is never
-	after   bool
+	when    moment
+	running map[string]func() // the jobs that a dead process left, by id
 }
+
+type moment int
+
+const (
+	before moment = iota // the statement takes effect
+	after
+	during
+)
 
 type outcome struct {
 	ok     bool
@@ -56,14 +66,18 @@ var errCrash = errors.New("the process died")
 
 func (m *memory) Do(_ context.Context, r query.Request) (s query.Statistics, err error) {
 	m.calls++
-	if m.calls == m.crashAt && !m.after {
+	if m.calls == m.crashAt && m.when == before {
 		return s, errCrash
 	}
 	defer func() {
-		if m.calls == m.crashAt && m.after {
+		if m.calls == m.crashAt {
 			err = errCrash
 		}
 	}()
+	if land, ok := m.running[r.ID]; ok {
+		land()
+		delete(m.running, r.ID)
+	}
 	if affected, ok := m.jobs[r.ID]; ok && r.ID != "" {
 		return query.Statistics{Affected: affected}, nil // attached to
 	}
@@ -84,10 +98,18 @@ func (m *memory) Do(_ context.Context, r query.Request) (s query.Statistics, err
 				m.asked[key]++
 			}
 		}
-		for i, o := range m.model(keys) {
-			m.out = append(m.out, tried{keys[i], number(r, "chunk"), number(r, "round"), number(r, "slot"), o})
+		answers := m.model(keys)
+		land := func() {
+			for i, o := range answers {
+				m.out = append(m.out, tried{keys[i], number(r, "chunk"), number(r, "round"), number(r, "slot"), o})
+			}
 		}
 		s.Affected = int64(len(keys))
+		if m.calls == m.crashAt && m.when == during {
+			m.running = map[string]func(){r.ID: land}
+			break
+		}
+		land()
 	case strings.HasPrefix(sql, "DROP TABLE IF EXISTS `p.d.gcpml_predict_") && strings.HasSuffix(sql, "_in`"):
 		m.in, m.hasIn = nil, false
 	case strings.HasPrefix(sql, "DROP TABLE IF EXISTS `p.d.gcpml_predict_") && strings.HasSuffix(sql, "_out`"):
@@ -175,17 +197,6 @@ func (m *memory) Select(_ context.Context, r query.Request) (rows []query.Row, e
 				}
 			}
 			rows = append(rows, row)
-		}
-		return rows, nil
-	case strings.HasPrefix(sql, "SELECT DISTINCT _gcpml_slot"):
-		seen := map[int64]bool{}
-		for _, t := range m.out {
-			if t.chunk == chunk && t.round == round {
-				seen[t.slot] = true
-			}
-		}
-		for slot := range seen {
-			rows = append(rows, query.Row{slot})
 		}
 		return rows, nil
 	case strings.HasPrefix(sql, "SELECT _gcpml_chunk, MAX(last)"):
@@ -360,26 +371,27 @@ func TestCompleteAfterEveryCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	for at := 1; at <= whole.calls; at++ {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("call %d after its effect %t", at, after), func(t *testing.T) {
+		for _, when := range []moment{before, after, during} {
+			t.Run(fmt.Sprintf("call %d, moment %d", at, when), func(t *testing.T) {
 				m := fresh(t)
-				m.crashAt, m.after = at, after
+				m.crashAt, m.when = at, when
 				_, err := complete(m, s)
-				if err == nil && after {
-					return // the call was none that has an effect
-				}
 				if !errors.Is(err, errCrash) {
 					t.Fatalf("got %v", err)
 				}
 				m.crashAt = 0
 				written := m.writes
 				asked := maps.Clone(m.asked)
+				left := len(m.running)
 				report, err := complete(m, s)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if report.Rows != 120 || report.OK != 119 || report.Failed != 1 || m.hasIn || m.hasOut {
 					t.Errorf("report %+v, work tables %t, %t", report, m.hasIn, m.hasOut)
+				}
+				if left > 0 && len(m.running) > 0 {
+					t.Error("the running job was not waited for")
 				}
 				if len(m.target) != 120 {
 					t.Errorf("%d keys in the target", len(m.target))

@@ -232,13 +232,6 @@ func (t *tables) progress() (string, error) {
 	return s.fixed(" GROUP BY "+chunkColumn+", ").names("", t.keyNames()...).fixed("\n) GROUP BY " + chunkColumn).Finish()
 }
 
-// slots asks which jobs of @round of @chunk are in the journal.
-func (t *tables) slots() (string, error) {
-	var s sqlText
-	s.fixed("SELECT DISTINCT " + slotColumn + " FROM ").table(t.out)
-	return s.fixed(" WHERE " + chunkColumn + " = @chunk AND " + roundColumn + " = @round").Finish()
-}
-
 // best writes the best try of each key.
 func (t *tables) best(s *sqlText) {
 	s.fixed("(SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ").names("", t.keyNames()...)
