@@ -27,7 +27,7 @@ func (s *Service) UpdateEndpoint(ctx context.Context, spec EndpointSpec, r Repor
 		return nil, err
 	}
 	// An earlier update may have been killed while it tried what is not wanted any more.
-	return e, s.removeGate(ctx, spec.Name, spec.Marker.Incarnation, r)
+	return e, s.removeGate(ctx, spec.Name, r)
 }
 
 func (s *Service) update(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
@@ -78,7 +78,7 @@ func (u *update) decide(ctx context.Context, client *aiplatform.EndpointClient, 
 		return func(ctx context.Context) error {
 			u.r.progress("updating %s", strings.Join(paths, ", "))
 			_, err := u.patch(ctx, client, have, paths, &pb.Endpoint{
-				DisplayName: u.spec.DisplayName, Description: u.spec.Description, Labels: u.spec.Marker.Replace(have.labels, u.spec.Labels),
+				DisplayName: u.spec.DisplayName, Description: u.spec.Description, Labels: u.spec.Marker.Merge(have.labels, u.spec.Labels, u.spec.DropLabels),
 			})
 			return err
 		}, nil

@@ -27,6 +27,8 @@ type EndpointSpec struct {
 	DisplayName string
 	Description string
 	Labels      map[string]string
+	// DropLabels are keys of labels to remove. Others than these and Labels stay.
+	DropLabels []string
 	// Deployments are by key. A Model without a version, or with an alias, means
 	// the version that this names now.
 	Deployments map[string]Deployment
@@ -196,7 +198,7 @@ func (s EndpointSpec) changes(have *Endpoint) (paths []string) {
 	if s.Description != have.Description {
 		paths = append(paths, "description")
 	}
-	if !maps.Equal(s.Marker.Replace(have.labels, s.Labels), have.labels) {
+	if !maps.Equal(s.Marker.Merge(have.labels, s.Labels, s.DropLabels), have.labels) {
 		paths = append(paths, "labels")
 	}
 	return paths
@@ -241,7 +243,7 @@ func (e *ForeignError) Error() string {
 // the object given; otherwise the error is [ErrReplaced]. What others deployed is
 // a [ForeignError] unless force is set. An endpoint that is gone is no error.
 func (s *Service) DeleteEndpoint(ctx context.Context, name gcp.Name, object Object, ours func(Deployed) bool, force bool, r Report) error {
-	if err := s.removeGate(ctx, name, object.Incarnation, r); err != nil {
+	if err := s.removeGate(ctx, name, r); err != nil {
 		return err
 	}
 	return s.remove(ctx, name, object, ours, force, r)

@@ -140,8 +140,12 @@ func gateName(of gcp.Name) gcp.Name {
 	return of
 }
 
-// gate tries new deployments, one after the other. Its endpoint carries the
-// incarnation of the endpoint it is for, which proves whose it is.
+// gateMark is the incarnation of a gate's endpoint. It is not random: only who
+// manages the endpoint of that name makes a gate for it, and finds it again even
+// when it remembers nothing.
+func gateMark(of gcp.Name) string { return gcp.SpecHash([]any{"gate", of.Location, of.ID}) }
+
+// gate tries new deployments, one after the other.
 func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[string]Deployment, keys []string, r Report) error {
 	quiet := Report{Progress: func(format string, args ...any) { r.progress("gate: "+format, args...) }}
 	trial := EndpointSpec{
@@ -149,7 +153,7 @@ func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[s
 		Description: "Temporary: what the endpoint " + spec.Name.ID + " is to serve is tried here first.",
 	}
 	trial.Marker = EndpointMarker("", trial.Name)
-	trial.Marker.Incarnation = spec.Marker.Incarnation
+	trial.Marker.Incarnation = gateMark(spec.Name)
 	if _, err := s.create(ctx, trial, quiet); err != nil {
 		var notMade *NotMadeError
 		if errors.As(err, &notMade) {
@@ -171,10 +175,10 @@ func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[s
 			if ctx.Err() != nil {
 				return err // the next update, or the deletion, removes the gate
 			}
-			return errors.Join(err, s.removeGate(ctx, spec.Name, spec.Marker.Incarnation, r))
+			return errors.Join(err, s.removeGate(ctx, spec.Name, r))
 		}
 	}
-	return s.removeGate(ctx, spec.Name, spec.Marker.Incarnation, r)
+	return s.removeGate(ctx, spec.Name, r)
 }
 
 // try asks each instance on its own, so that the answer to each is known.
@@ -225,11 +229,8 @@ func (s *Service) try(ctx context.Context, trial EndpointSpec, key string, g Gat
 }
 
 // removeGate deletes the gate's endpoint, if there is one and it is ours.
-func (s *Service) removeGate(ctx context.Context, of gcp.Name, incarnation string, r Report) error {
-	if incarnation == "" {
-		return nil // of an endpoint that was never changed here
-	}
-	name := gateName(of)
+func (s *Service) removeGate(ctx context.Context, of gcp.Name, r Report) error {
+	name, incarnation := gateName(of), gateMark(of)
 	e, err := s.ReadEndpoint(ctx, name)
 	if gcp.IsNotFound(err) || err == nil && e.Object.Incarnation != incarnation {
 		return nil

@@ -49,6 +49,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
 	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
 )
 
 // Resource manages one endpoint and what it serves.
@@ -62,6 +63,12 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 	resp.TypeName = TypeName
 }
 
+// IdentitySchema describes what names an endpoint for ever.
+func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = tfkit.IdentitySchema(map[string]string{"endpoint_id": "Id of the endpoint."},
+		map[string]string{"project": "Project id. Defaults to the provider's.", "location": "Region. Defaults to the provider's."})
+}
+
 // Schema describes the arguments and attributes.
 func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
@@ -71,7 +78,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 		MarkdownDescription: "A Vertex AI endpoint, the models deployed to it and the traffic between them. A changed model or machine is rolled out without a failed request: " +
 			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
 			"What others deploy to the endpoint is left alone and keeps its share of the traffic.",
-		Attributes: map[string]schema.Attribute{
+		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed: true, PlanModifiers: keep,
 				MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/endpoints/{endpoint_id}`.",
@@ -97,7 +104,6 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "Name for people, up to 128 characters.",
 			},
 			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the endpoint."},
-			"labels":      tfkit.LabelsAttribute("the endpoint"),
 			"deployments": deploymentsAttribute(),
 			"traffic": schema.MapAttribute{
 				Optional: true, ElementType: types.Int32Type,
@@ -124,7 +130,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "DNS name of a dedicated endpoint, empty for a shared one. BigQuery remote models need a shared one.",
 			},
 			"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the endpoint was created (RFC 3339)."},
-		},
+		})),
 		Blocks: map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
 	}
 }
@@ -146,18 +152,25 @@ func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfig
 // become unknown in an update.
 func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
+		tfkit.PlanDestroy(ctx, req.State, "endpoint", &resp.Diagnostics)
 		return
 	}
 	var plan, config model
+	var state *model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
-	plan.validate(ctx, &resp.Diagnostics) // with what was unknown during validation
 	if !req.State.Raw.IsNull() {
-		var state model
-		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-		plan.keepSpelling(ctx, &state, r.sameModel(), &resp.Diagnostics)
-		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || plan.paused() != state.paused() {
+		state = new(model)
+		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+	}
+	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
+	plan.validate(ctx, &resp.Diagnostics) // with what was unknown during validation
+	if state != nil {
+		if plan.identity().Replaces(state.identity()) {
+			tfkit.PlanDestroy(ctx, req.State, "endpoint", &resp.Diagnostics)
+		}
+		plan.keepSpelling(ctx, state, r.sameModel(), &resp.Diagnostics)
+		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || !plan.DesiredState.Equal(state.DesiredState) {
 			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
 			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)
 		}
@@ -177,8 +190,9 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	var plan, config model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	plan.setDefaults(r.clients, &config, &resp.Diagnostics)
+	plan.setDefaults(r.clients, &config, nil, &resp.Diagnostics)
 	plan.validate(ctx, &resp.Diagnostics)
+	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Create(ctx, createTimeout)
 	resp.Diagnostics.Append(d...)
 	spec := plan.toSpec(ctx, nil, &resp.Diagnostics)
@@ -187,7 +201,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name)
 	private := tfkit.Private{Incarnation: spec.Marker.Incarnation}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
 	defer cancel()
 
 	made := false
@@ -224,6 +238,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 // finish turns a plan into the state after it was carried out.
 func (r *Resource) finish(ctx context.Context, m *model, planned model, e *vertex.Endpoint, spec vertex.EndpointSpec, diags *diag.Diagnostics) {
 	m.fromRemote(ctx, e, spec.Ours, r.sameModel(), diags)
+	m.LabelSet = planned.Applied(e.Labels)
 	if !planned.Deployed.IsUnknown() {
 		m.Deployed, m.EffectiveTraffic = planned.Deployed, planned.EffectiveTraffic // what others did meanwhile shows on the next reading
 	}
@@ -240,10 +255,11 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := state.Timeouts.Read(ctx, readTimeout)
 	resp.Diagnostics.Append(d...)
+	state.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	service := vertex.New(r.clients)
 	e, err := service.ReadEndpoint(ctx, state.name())
@@ -258,15 +274,20 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	if err != nil {
-		tfkit.AddError(&resp.Diagnostics, "read", "endpoint", state.EndpointID.ValueString(), err)
+		tfkit.AddReadFailure(ctx, &resp.Diagnostics, "endpoint", state.EndpointID.ValueString(), err)
 		return
 	}
 	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
 		private.Incarnation = e.Object.Incarnation
+		state.ImportLabels(e.Labels, r.clients.Config().DefaultLabels)
+		tfkit.ReadDeletionPolicy(&state.DeletionPolicy, r.clients)
 	} else if !state.object(private).Is(e.Object) {
 		resp.Diagnostics.AddWarning("The endpoint \""+state.EndpointID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
 		resp.State.RemoveResource(ctx)
 		return
+	}
+	if private.Incarnation == "" { // imported, or forgotten by Terraform because the provider was killed
+		private.Incarnation = e.Object.Incarnation
 	}
 	state.fromRemote(ctx, e, state.ours(ctx, &resp.Diagnostics), r.sameModel(), &resp.Diagnostics)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
@@ -281,7 +302,9 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Update(ctx, updateTimeout)
 	resp.Diagnostics.Append(d...)
+	plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
 	plan.validate(ctx, &resp.Diagnostics)
+	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	spec := plan.toSpec(ctx, &state, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
@@ -291,7 +314,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		spec.Marker.Incarnation = private.Incarnation
 	}
 	private.Incarnation = spec.Marker.Incarnation
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
 	defer cancel()
 
 	planned := plan
@@ -328,7 +351,10 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if tfkit.Keeps(state.DeletionPolicy, "endpoint", state.EndpointID.ValueString(), &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
 	name, service, report := state.name(), vertex.New(r.clients), vertex.Report{Progress: tfkit.Progress(ctx)}
 	if private.Operation != "" {
@@ -342,18 +368,18 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 		resp.Diagnostics.AddWarning("The endpoint \""+name.ID+"\" was not deleted", "It is not the one that was made here: "+err.Error()+".")
 	case err != nil:
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", "endpoint", name.ID, err)
+	default:
+		tfkit.ConfirmGone(ctx, &resp.Diagnostics, "endpoint", name.ID, func(ctx context.Context) ([]string, error) {
+			e, err := service.ReadEndpoint(ctx, name)
+			if gcp.IsNotFound(err) || err == nil && !state.object(private).Is(e.Object) {
+				return nil, nil
+			}
+			return []string{name.String()}, err
+		})
 	}
 }
 
-// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID.
+// ImportState takes the full name, PROJECT/LOCATION/ID or LOCATION/ID, or the identity.
 func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	name, err := gcp.ParseImportID(gcp.KindEndpoint, req.ID, r.clients.Project())
-	if err != nil {
-		resp.Diagnostics.AddError("Unable to import "+TypeName, err.Error())
-		return
-	}
-	name = name.Canonical(func(p string) (string, error) { return r.clients.ProjectID(ctx, p) })
-	for attribute, value := range map[string]string{"id": name.String(), "project": name.Project, "location": name.Location, "endpoint_id": name.ID} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(attribute), value)...)
-	}
+	tfkit.Import(ctx, gcp.KindEndpoint, "endpoint_id", r.clients.Region(), r.clients, req, resp)
 }
