@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,14 @@ func startLoad(t *testing.T, tw *acctest.Twin) *load {
 }
 
 func (l *load) stop() error {
+	if err := l.end(); err != nil {
+		return err
+	}
+	return checkTimeline(l.tw, 10) // 4 deployments, 3 shifts, 3 undeployments
+}
+
+// end ends the load; an error tells that a prediction failed, or that there were few.
+func (l *load) end() error {
 	l.cancel()
 	l.done.Wait()
 	sent, failed, took := l.sent.Load(), l.failed.Load(), time.Since(l.started)
@@ -102,41 +111,53 @@ func (l *load) stop() error {
 	if rate := float64(sent) / took.Seconds(); rate < 50 {
 		return fmt.Errorf("only %.0f predictions a second: the test proves little", rate)
 	}
-	return l.checkTimeline()
+	return nil
 }
 
 // checkTimeline looks at every state that the endpoint has had since its first
-// deployment.
-func (l *load) checkTimeline() error {
-	resp, err := http.Get("http://" + l.tw.Host + "/_emulator/timeline")
+// deployment: at least so many, and each with a split that sums to 100.
+func checkTimeline(tw *acctest.Twin, atLeast int) error {
+	splits, err := timeline(tw)
 	if err != nil {
 		return err
+	}
+	serving := false
+	for _, split := range splits {
+		total := int32(0)
+		for _, share := range split {
+			total += share
+		}
+		serving = serving || total > 0
+		if serving && total != 100 {
+			return fmt.Errorf("of the splits %v one does not sum to 100", splits)
+		}
+	}
+	if len(splits) < atLeast {
+		return fmt.Errorf("the timeline has only %d changes", len(splits))
+	}
+	return nil
+}
+
+// timeline is every traffic split that the endpoint has had.
+func timeline(tw *acctest.Twin) (splits []map[string]int32, err error) {
+	resp, err := http.Get("http://" + tw.Host + "/_emulator/timeline")
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	var timeline struct {
 		Changes []struct {
 			Endpoint     string           `json:"endpoint"`
-			Event        string           `json:"event"`
 			TrafficSplit map[string]int32 `json:"traffic_split"`
 		} `json:"changes"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&timeline); err != nil {
-		return err
+		return nil, err
 	}
-	serving, seen := false, 0
 	for _, c := range timeline.Changes {
-		total := int32(0)
-		for _, share := range c.TrafficSplit {
-			total += share
+		if strings.HasSuffix(c.Endpoint, "/endpoints/reviews") {
+			splits = append(splits, c.TrafficSplit)
 		}
-		serving = serving || total > 0
-		if serving && total != 100 {
-			return fmt.Errorf("after %q the split is %v", c.Event, c.TrafficSplit)
-		}
-		seen++
 	}
-	if seen < 10 { // 4 deployments, 3 shifts, 3 undeployments
-		return fmt.Errorf("the timeline has only %d changes", seen)
-	}
-	return nil
+	return splits, nil
 }
