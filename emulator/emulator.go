@@ -36,6 +36,8 @@ type Options struct {
 	OperationLatency time.Duration
 	// DeployLatency, if set, is how long deploying a model takes instead.
 	DeployLatency time.Duration
+	// JobLatency is how long a BigQuery job runs before it has an effect.
+	JobLatency time.Duration
 	// IAMLag is the time after which a changed IAM policy takes effect.
 	IAMLag time.Duration
 	// Assume holds "key=value" settings of the switches in UNKNOWNS.md.

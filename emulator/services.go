@@ -88,6 +88,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	front := bigquery.New(bigquery.Config{
 		Addr: s.Addr, Projects: projects, Clock: now, Assume: switches,
 		Engine: sql, Connections: connections, Permissions: policies, Vertex: vertexForBigQuery{vertex}, Effects: effects,
+		JobLatency: opts.JobLatency,
 	})
 	s.onClose(front.Close)
 	inv.Add("datasets", front.Datasets)

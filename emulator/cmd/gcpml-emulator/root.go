@@ -35,6 +35,7 @@ type emulatorFlags struct {
 	listen           string
 	operationLatency time.Duration
 	deployLatency    time.Duration
+	jobLatency       time.Duration
 	iamLag           time.Duration
 	assume           []string
 	modelServers     []string
@@ -49,6 +50,7 @@ func (f *emulatorFlags) register(cmd *cobra.Command, listen string) {
 	flags.StringVar(&f.listen, "listen", listen, "loopback `address` to listen on; port 0 takes a free one")
 	flags.DurationVar(&f.operationLatency, "operation-latency", 0, "how long a long-running operation takes")
 	flags.DurationVar(&f.deployLatency, "deploy-latency", 0, "how long deploying a model takes (default: --operation-latency)")
+	flags.DurationVar(&f.jobLatency, "job-latency", 0, "how long a BigQuery job runs before it has an effect")
 	flags.DurationVar(&f.iamLag, "iam-lag", 0, "how long a changed IAM policy takes to have an effect")
 	flags.StringArrayVar(&f.assume, "assume", nil, "pick the other answer to a question of UNKNOWNS.md, as `key=value`; repeatable")
 	flags.StringArrayVar(&f.modelServers, "model-server", nil, "serve a container image (may hold *) from a loopback URL, as `IMAGE=URL`; repeatable")
@@ -68,6 +70,7 @@ func (f *emulatorFlags) options(stderr io.Writer) emulator.Options {
 		Listen:           f.listen,
 		OperationLatency: f.operationLatency,
 		DeployLatency:    f.deployLatency,
+		JobLatency:       f.jobLatency,
 		IAMLag:           f.iamLag,
 		Assume:           f.assume,
 		ModelServers:     f.modelServers,

@@ -114,7 +114,7 @@ func asAPIError(ctx context.Context, err error) *apiError {
 	if engine, ok := errors.AsType[*ast.Error](err); ok {
 		return invalidQuery("%s", engine.Message)
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(context.Cause(ctx), errTimedOut) {
 		return &apiError{http.StatusBadRequest, "stopped", "Job execution was cancelled: Job timed out", ""}
 	}
 	if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -119,18 +120,25 @@ func (js *jobs) add(j *job) {
 	js.order = append(js.order, j)
 }
 
+// errTimedOut ends a job that ran for longer than its jobTimeoutMs.
+var errTimedOut = errors.New("job timed out")
+
 // start runs a job to its end in the background. The client that sent it is not
 // waited for and may go away.
 func (s *Server) start(j *job) {
-	ctx, cancel := context.WithCancel(s.jobs.ctx)
-	if t := j.config.JobTimeoutMs; t > 0 {
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(t)*time.Millisecond)
-	}
+	ctx, cancel := context.WithCancelCause(s.jobs.ctx)
 	j.mu.Lock()
-	j.cancel = cancel
+	j.cancel = func() { cancel(nil) }
 	j.mu.Unlock()
+	if limit := time.Duration(j.config.JobTimeoutMs) * time.Millisecond; limit > 0 {
+		s.jobs.running.Go(func() {
+			if s.cfg.Clock.Sleep(ctx, limit) == nil {
+				cancel(errTimedOut)
+			}
+		})
+	}
 	s.jobs.running.Go(func() {
-		defer cancel()
+		defer cancel(nil)
 		s.run(ctx, j)
 	})
 }
@@ -141,6 +149,9 @@ func (s *Server) run(ctx context.Context, j *job) {
 	failure := j.failure
 	j.mu.Unlock()
 	var out outcome
+	if failure == nil && !j.config.DryRun {
+		failure = asAPIError(ctx, s.cfg.Clock.Sleep(ctx, s.cfg.JobLatency))
+	}
 	if failure == nil {
 		var err error
 		if err = s.scripts.act(ctx, j); err == nil {
@@ -378,6 +389,27 @@ func (s *Server) listJobs(r *request) (any, error) {
 		return nil, invalid("The query string could not be read: %v.", err)
 	}
 	states, parent := r.Form["stateFilter"], r.FormValue("parentJobId")
+	for _, state := range states {
+		if !slices.Contains([]string{"PENDING", "RUNNING", "DONE"}, strings.ToUpper(state)) {
+			return nil, invalid("Invalid value %q for stateFilter: want done, pending or running.", state)
+		}
+	}
+	full := false
+	switch projection := strings.ToLower(r.FormValue("projection")); projection {
+	case "", "minimal":
+	case "full":
+		full = true
+	default:
+		return nil, invalid("Invalid value %q for projection: want full or minimal.", projection)
+	}
+	earliest, err := r.number("minCreationTime")
+	if err != nil {
+		return nil, err
+	}
+	latest, err := r.number("maxCreationTime")
+	if err != nil {
+		return nil, err
+	}
 	s.jobs.mu.Lock()
 	found := slices.Clone(s.jobs.order)
 	s.jobs.mu.Unlock()
@@ -392,10 +424,17 @@ func (s *Server) listJobs(r *request) (any, error) {
 		if len(states) > 0 && !slices.ContainsFunc(states, func(want string) bool { return strings.EqualFold(want, job.Status.State) }) {
 			continue
 		}
-		all = append(all, &bq.JobListJobs{
+		if earliest >= 0 && j.created < int64(earliest) || latest >= 0 && j.created > int64(latest) {
+			continue
+		}
+		shown := &bq.JobListJobs{
 			Kind: job.Kind, Id: job.Id, JobReference: job.JobReference, State: job.Status.State, Status: job.Status,
-			ErrorResult: job.Status.ErrorResult, Statistics: job.Statistics, Configuration: job.Configuration, UserEmail: job.UserEmail,
-		})
+			ErrorResult: job.Status.ErrorResult, Statistics: job.Statistics,
+		}
+		if full {
+			shown.Configuration, shown.UserEmail = job.Configuration, job.UserEmail
+		}
+		all = append(all, shown)
 	}
 	start, end, next, err := r.window(len(all))
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -74,6 +75,8 @@ type Config struct {
 	Permissions Permissions
 	Vertex      Vertex
 	Effects     Effects // nil: nobody counts
+	// JobLatency is how long a job runs before it has an effect.
+	JobLatency time.Duration
 }
 
 // Server is the API. It is an http.Handler for the paths under /bigquery/v2/,

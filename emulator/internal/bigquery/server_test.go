@@ -94,6 +94,11 @@ type bigQuery struct {
 
 func start(t *testing.T, settings ...string) *bigQuery {
 	t.Helper()
+	return startWith(t, func(*bigquery.Config) {}, settings...)
+}
+
+func startWith(t *testing.T, adjust func(*bigquery.Config), settings ...string) *bigQuery {
+	t.Helper()
 	switches, err := assume.Parse(settings)
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +113,11 @@ func start(t *testing.T, settings ...string) *bigQuery {
 		}
 	})
 	w := &world{endpoint: bigquery.Endpoint{Deployed: true}, granted: true, predictor: lengths}
-	front := bigquery.New(bigquery.Config{
+	config := bigquery.Config{
 		Projects: project.NewRegistry(), Clock: clock.Real{}, Assume: switches, Engine: e, Connections: w, Permissions: w, Vertex: w,
-	})
+	}
+	adjust(&config)
+	front := bigquery.New(config)
 	t.Cleanup(front.Close)
 	server := httptest.NewServer(front)
 	t.Cleanup(server.Close)
