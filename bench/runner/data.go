@@ -75,7 +75,10 @@ func newData() *data {
 		{Name: "created", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}, Nullable: true},
 		{Name: "positive", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
 	}, nil)
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	ids, reviews, scores := array.NewInt64Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator), array.NewFloat64Builder(memory.DefaultAllocator)
+	amounts := array.NewDecimal128Builder(memory.DefaultAllocator, &arrow.Decimal128Type{Precision: 38, Scale: 9})
+	times := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"})
+	positives := array.NewBooleanBuilder(memory.DefaultAllocator)
 	random := rand.New(rand.NewPCG(1, 2))
 	origin := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	for id := range distinct {
@@ -92,14 +95,16 @@ func newData() *data {
 		d.micros.add(row(strconv.FormatInt(micros, 10)))
 		d.seconds.add(row(fmt.Sprintf("%d.%06d", micros/1_000_000, micros%1_000_000)))
 
-		b.Field(0).(*array.Int64Builder).Append(int64(id))
-		b.Field(1).(*array.StringBuilder).Append(review)
-		b.Field(2).(*array.Float64Builder).Append(score)
-		b.Field(3).(*array.Decimal128Builder).Append(decimal128.FromI64(cents * 10_000_000))
-		b.Field(4).(*array.TimestampBuilder).Append(arrow.Timestamp(micros))
-		b.Field(5).(*array.BooleanBuilder).Append(positive)
+		ids.Append(int64(id))
+		reviews.Append(review)
+		scores.Append(score)
+		amounts.Append(decimal128.FromI64(cents * 10_000_000))
+		times.Append(arrow.Timestamp(micros))
+		positives.Append(positive)
 		if (id+1)%batchRows == 0 {
-			d.batch(b.NewRecordBatch())
+			d.batch(array.NewRecordBatch(schema, []arrow.Array{
+				ids.NewArray(), reviews.NewArray(), scores.NewArray(), amounts.NewArray(), times.NewArray(), positives.NewArray(),
+			}, batchRows))
 		}
 	}
 	return d
@@ -134,7 +139,7 @@ func (d *data) batch(record arrow.RecordBatch) {
 	response, err := proto.Marshal(&storagepb.ReadRowsResponse{
 		RowCount: record.NumRows(),
 		Rows: &storagepb.ReadRowsResponse_ArrowRecordBatch{ArrowRecordBatch: &storagepb.ArrowRecordBatch{
-			SerializedRecordBatch: message[len(d.arrowSchema):], RowCount: record.NumRows(),
+			SerializedRecordBatch: message[len(d.arrowSchema):],
 		}},
 	})
 	if err != nil {

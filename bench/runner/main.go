@@ -77,7 +77,7 @@ func compare(rows, flat int, gcpml string, withBQ bool, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // in the directory for such
+	defer os.RemoveAll(dir)
 	b := &bench{self: self, gcpml: gcpml, dir: dir, rates: map[string]float64{}, table: tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	if withBQ {
 		if b.bq, err = exec.LookPath("bq"); err != nil {

@@ -5,11 +5,16 @@ package query
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"math"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	bigquery "google.golang.org/api/bigquery/v2"
 )
 
 const schemaJSON = `{"fields": [
@@ -182,5 +187,129 @@ func TestRowsRetryAndStop(t *testing.T) {
 	}
 	if err == nil {
 		t.Error("a cancelled context read on")
+	}
+}
+
+// tableReader is a TableReader that knows its rows.
+type tableReader struct {
+	rows   []Row
+	err    error
+	opened []Table
+}
+
+func (r *tableReader) Open(_ context.Context, table Table, _ Schema) (iter.Seq2[Row, error], error) {
+	r.opened = append(r.opened, table)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return func(yield func(Row, error) bool) {
+		for _, row := range r.rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+func TestRowsThroughATableReader(t *testing.T) {
+	page := func(token, value string) string {
+		return `{"jobComplete": true, "totalRows": "2", "pageToken": "` + token + `", "schema": {"fields": [{"name": "c", "type": "STRING"}]}, "rows": [{"f": [{"v": "` + value + `"}]}]}`
+	}
+	collect := func(rows *Rows) (all []any, err error) {
+		for row, err := range rows.All(context.Background()) {
+			if err != nil {
+				return all, err
+			}
+			all = append(all, row[0])
+		}
+		return all, nil
+	}
+	open := func(t *testing.T, r TableReader, told func(error), pages map[string]string) (*fake, *Rows) {
+		t.Helper()
+		f, c := newFake(t)
+		f.pages = pages
+		f.end = func(job *bigquery.Job) {
+			job.Configuration.Query.DestinationTable = &bigquery.TableReference{ProjectId: "p", DatasetId: "_anon", TableId: "t"}
+		}
+		c.ReadTables(r, told)
+		job, err := c.Run(context.Background(), Request{SQL: "SELECT 1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := job.Rows(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, rows
+	}
+	pages := map[string]string{"": page("2", "paged 1"), "2": page("", "paged 2")}
+
+	t.Run("a large result", func(t *testing.T) {
+		r := &tableReader{rows: []Row{{"read 1"}, {"read 2"}}}
+		f, rows := open(t, r, nil, pages)
+		for range 2 {
+			if all, err := collect(rows); err != nil || !reflect.DeepEqual(all, []any{"read 1", "read 2"}) {
+				t.Errorf("%v, %v", all, err)
+			}
+		}
+		if want := (Table{"p", "_anon", "t"}); r.opened[0] != want || f.count("rows") != 1 {
+			t.Errorf("opened %v, %d pages", r.opened, f.count("rows"))
+		}
+		// Refused only now: the first page has to be read again.
+		r.err = errors.New("no more")
+		if all, err := collect(rows); err != nil || !reflect.DeepEqual(all, []any{"paged 1", "paged 2"}) {
+			t.Errorf("%v, %v", all, err)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		var told error
+		r := &tableReader{err: errors.New("not you")}
+		_, rows := open(t, r, func(err error) { told = err }, pages)
+		if all, err := collect(rows); err != nil || !reflect.DeepEqual(all, []any{"paged 1", "paged 2"}) || told == nil {
+			t.Errorf("%v, %v, told %v", all, err, told)
+		}
+	})
+	t.Run("one page", func(t *testing.T) {
+		r := &tableReader{}
+		_, rows := open(t, r, nil, map[string]string{"": strings.Replace(page("", "paged 1"), `"2"`, `"1"`, 1)})
+		if all, err := collect(rows); err != nil || !reflect.DeepEqual(all, []any{"paged 1"}) || r.opened != nil {
+			t.Errorf("%v, %v, opened %v", all, err, r.opened)
+		}
+	})
+	t.Run("too few rows", func(t *testing.T) {
+		_, rows := open(t, &tableReader{rows: []Row{{"read 1"}}}, nil, pages)
+		if _, err := collect(rows); err == nil || !strings.Contains(err.Error(), "announced 2 rows and sent 1") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// The texts of seconds have no zeros at their end, whichever way they came.
+func TestFractions(t *testing.T) {
+	_, job := run1(t, map[string]string{"": `{"jobComplete": true, "totalRows": "1", "schema": {"fields": [
+		{"name": "a", "type": "DATETIME"}, {"name": "b", "type": "TIME"}, {"name": "c", "type": "INTERVAL"},
+		{"name": "d", "type": "RANGE", "rangeElementType": {"type": "DATETIME"}}, {"name": "e", "type": "NUMERIC"}]},
+		"rows": [{"f": [{"v": "2024-05-06T07:08:09.120000"}, {"v": "07:08:00.000"}, {"v": "0-0 0 0:0:10.500"}, {"v": "[UNBOUNDED, 2024-05-06T00:00:10.000000)"}, {"v": "100"}]}]}`})
+	rows, err := job.Rows(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Row{"2024-05-06T07:08:09.12", "07:08:00", "0-0 0 0:0:10.5", "[UNBOUNDED, 2024-05-06T00:00:10)", "100"}
+	for row, err := range rows.All(context.Background()) {
+		if err != nil || !reflect.DeepEqual(row, want) {
+			t.Errorf("got %q, %v, want %q", row, err, want)
+		}
+	}
+}
+
+// The calendar is that of package time, for every day that BigQuery has.
+func TestDateText(t *testing.T) {
+	for day := int64(-719162); day <= 2932896; day += 13 {
+		if got, want := DateText(day), time.Unix(day*86400, 0).UTC().Format(time.DateOnly); got != want {
+			t.Fatalf("day %d is %s, want %s", day, got, want)
+		}
+	}
+	if got := TimestampText(math.MaxInt64); !strings.HasPrefix(got, "294247-01-10T04:00:54.775807Z") {
+		t.Errorf("got %s", got)
 	}
 }
