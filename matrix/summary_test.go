@@ -1,0 +1,87 @@
+// Copyright (c) gcpml contributors
+// SPDX-License-Identifier: MPL-2.0
+
+package matrix_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// total is what all matrices together came to.
+var total struct {
+	cells, passed, notApplicable atomic.Int64
+	kills, survivors             atomic.Int64
+	orphans, duplicates          atomic.Int64
+	canaries, artefacts          atomic.Int64
+	histories, actions           atomic.Int64
+	interrupts                   durations
+}
+
+type durations struct {
+	sync.Mutex
+	all []time.Duration
+}
+
+func (d *durations) add(v time.Duration) {
+	d.Lock()
+	defer d.Unlock()
+	d.all = append(d.all, v)
+}
+
+// quantile is the value that the share q of all do not exceed.
+func (d *durations) quantile(q float64) time.Duration {
+	d.Lock()
+	defer d.Unlock()
+	if len(d.all) == 0 {
+		return 0
+	}
+	slices.Sort(d.all)
+	return d.all[min(int(q*float64(len(d.all))), len(d.all)-1)].Round(10 * time.Millisecond)
+}
+
+// everything reports whether all cells are to run, not a sample.
+func everything() bool { return os.Getenv("GCPML_MATRIX") == "all" }
+
+// seed is that of all samples.
+var seed = func() uint64 {
+	if s, err := strconv.ParseUint(os.Getenv("GCPML_MATRIX_SEED"), 10, 64); err == nil {
+		return s
+	}
+	return 1
+}()
+
+func TestMain(m *testing.M) {
+	began := time.Now()
+	code := m.Run()
+	if total.artefacts.Load() > 0 {
+		summary(time.Since(began))
+	}
+	os.Exit(code)
+}
+
+func summary(took time.Duration) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	row := func(name string, value any) { _, _ = fmt.Fprintf(w, "%s\t%v\n", name, value) }
+	row("fault cells live", total.cells.Load())
+	row("fault cells passed", total.passed.Load())
+	row("fault cells not applicable", total.notApplicable.Load())
+	row("kills", total.kills.Load())
+	row("providers that outlived their CLI", total.survivors.Load())
+	row("random histories", fmt.Sprintf("%d with %d actions", total.histories.Load(), total.actions.Load()))
+	i := &total.interrupts
+	row("interrupts", fmt.Sprintf("%d: p50 %s, p99 %s, max %s", len(i.all), i.quantile(.5), i.quantile(.99), i.quantile(1)))
+	row("orphans", total.orphans.Load())
+	row("duplicates", total.duplicates.Load())
+	row("canary hits", fmt.Sprintf("%d in %d artefacts", total.canaries.Load(), total.artefacts.Load()))
+	row("seed", seed)
+	row("time", took.Round(time.Second))
+	_ = w.Flush()
+}
