@@ -71,8 +71,8 @@ type update struct {
 const fight = 3
 
 func (u *update) decide(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint) (func(context.Context) error, error) {
-	if wait, err := u.confirm(have); wait != nil || err != nil {
-		return wait, err
+	if wait := u.confirm(have); wait != nil {
+		return wait, nil
 	}
 	if paths := u.spec.changes(have); len(paths) > 0 {
 		return func(ctx context.Context) error {
@@ -111,17 +111,18 @@ func (u *update) decide(ctx context.Context, client *aiplatform.EndpointClient, 
 	return func(ctx context.Context) error { return u.run(ctx, client, have, do) }, nil
 }
 
-// confirm compares the endpoint with what the last step should have made of it. A
-// difference may be one of a moment; after a while it is an error. A split was
-// compared when it was written: when it differs now, somebody else changed it.
-func (u *update) confirm(have *Endpoint) (wait func(context.Context) error, err error) {
+// confirm compares the endpoint with what the last step should have made of it, and
+// returns what to do when they differ: to look again, since it may be a matter of a
+// moment; after a while that is an error. A split was compared when it was written:
+// when it differs now, somebody else changed it.
+func (u *update) confirm(have *Endpoint) (wait func(context.Context) error) {
 	if u.done == nil || u.done.kind == stepShift {
-		return nil, nil
+		return nil
 	}
 	missed := u.done.missed(have)
 	if missed == "" {
 		u.done = nil
-		return nil, nil
+		return nil
 	}
 	return func(ctx context.Context) error {
 		if u.pause.wait(ctx, u.patience.precondition) {
@@ -131,7 +132,7 @@ func (u *update) confirm(have *Endpoint) (wait func(context.Context) error, err 
 			return ctx.Err()
 		}
 		return &NoEffectError{u.done.String(), missed}
-	}, nil
+	}
 }
 
 func (u *update) run(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, do *step) error {

@@ -86,7 +86,7 @@ func difference(at string, expected, got any, tolerance float64) (where string, 
 	switch want := expected.(type) {
 	case float64:
 		have, number := got.(float64)
-		return at, expected, got, !number || !(math.Abs(want-have) <= tolerance) //nolint:staticcheck // NaN differs
+		return at, expected, got, !number || math.IsNaN(have) || math.Abs(want-have) > tolerance
 	case []any:
 		have, list := got.([]any)
 		if !list {

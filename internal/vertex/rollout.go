@@ -17,8 +17,8 @@ import (
 // to have, [next] picks one step. Doing it, reading the endpoint again and asking
 // for the next one until there is none is the rollout. Each step is safe on its
 // own: at every instant the traffic split sums to 100 (or is empty, before the
-// first deployment and after the last), and no request goes to a model that is
-// not there.
+// first deployment, after the last, and while the only one is recreated), and no
+// request goes to a model that is not there.
 
 // Resources are the machines that serve a deployed model.
 type Resources struct {
@@ -157,7 +157,8 @@ func next(have *Endpoint, want target) *step {
 		return &step{kind: stepGate, keys: untried}
 	}
 	leaving := leaving(have, want, current)
-	for _, key := range missing {
+	if len(missing) > 0 {
+		key := missing[0]
 		if want.strategy == Recreate && len(leaving[key]) > 0 {
 			return makeRoom(have, want, current, leaving[key])
 		}
