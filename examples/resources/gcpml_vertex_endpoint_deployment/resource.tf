@@ -39,3 +39,41 @@ resource "gcpml_vertex_endpoint_deployment" "canary" {
     update = "2h"
   }
 }
+
+# A careful roll-out: a new version first has to predict as expected, on an endpoint
+# of its own; then it gets a tenth, half and all of the traffic, ten minutes each.
+resource "gcpml_vertex_endpoint_deployment" "careful" {
+  display_name = "bert careful"
+
+  deployments = {
+    main = {
+      model               = gcpml_vertex_model_upload.bert.versioned_name
+      dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = 1 }
+    }
+  }
+
+  rollout = {
+    strategy = "blue_green"
+    steps    = [10, 50, 100]
+    wait     = "10m"
+    gate = {
+      instances = [jsonencode({ text = "a wonderful film" }), jsonencode({ text = "an awful film" })]
+      expect    = [jsonencode([0.9]), jsonencode([0.1])]
+      tolerance = 0.25
+    }
+  }
+}
+
+# Nothing runs at night: while it is paused the endpoint keeps its name, and the
+# BigQuery models that refer to it.
+resource "gcpml_vertex_endpoint_deployment" "office_hours" {
+  display_name  = "bert office hours"
+  desired_state = "paused"
+
+  deployments = {
+    main = {
+      model               = gcpml_vertex_model_upload.bert.versioned_name
+      dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = 1 }
+    }
+  }
+}
