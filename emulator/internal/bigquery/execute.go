@@ -35,6 +35,7 @@ type execution struct {
 	dryRun   bool
 	project  string
 	location string
+	temp     temporaries
 }
 
 func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
@@ -46,9 +47,21 @@ func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
 		return outcome{}, notImplemented("legacy SQL, which is what BigQuery runs unless useLegacySql is false: set it")
 	case j.script.ControlFlow != "":
 		return outcome{}, notImplemented("the procedural language (%s) in scripts", j.script.ControlFlow)
-	case len(j.script.Statements) == 1:
-		out, err := x.statement(ctx, j.key, j.script.Statements[0], 0)
-		return out, x.worded(x.inScript(j.script.Statements[0], err))
+	}
+	defer x.forget(ctx)
+	last := j.script.Statements[len(j.script.Statements)-1]
+	if onlyFunctions(j.script.Statements[:len(j.script.Statements)-1]) {
+		// Functions before a statement do not make a script of it.
+		first := 0
+		for _, st := range j.script.Statements {
+			out, err := x.statement(ctx, j.key, st, first)
+			if err != nil || st == last {
+				return out, x.worded(x.inScript(st, err))
+			}
+			first += positional(st)
+		}
+	}
+	switch {
 	case x.query.DestinationTable != nil:
 		return outcome{}, invalid("configuration.query.destinationTable cannot be set for scripts")
 	}
@@ -61,7 +74,8 @@ func (x *execution) statements(ctx context.Context) (outcome, error) {
 	if x.dryRun {
 		return out, nil // what a statement means depends on the ones before it
 	}
-	positional := 0
+	x.temp.script = true
+	first := 0
 	for i, st := range x.job.script.Statements {
 		config := *x.job.config
 		query := *x.query
@@ -79,7 +93,7 @@ func (x *execution) statements(ctx context.Context) (outcome, error) {
 		x.job.children = append(x.job.children, child)
 		x.job.mu.Unlock()
 
-		done, err := x.statement(ctx, child.key, st, positional)
+		done, err := x.statement(ctx, child.key, st, first)
 		err = x.worded(x.inScript(st, err))
 		child.mu.Lock()
 		child.state, child.ended, child.outcome, child.failure = "DONE", x.cfg.Clock.Now().UnixMilli(), done, asAPIError(ctx, err)
@@ -92,11 +106,7 @@ func (x *execution) statements(ctx context.Context) (outcome, error) {
 		if done.result != nil {
 			out.result, out.destination = done.result, done.destination
 		}
-		for _, p := range st.Params {
-			if p.Name == "" {
-				positional++
-			}
-		}
+		first += positional(st)
 	}
 	return out, nil
 }
@@ -105,6 +115,10 @@ func (x *execution) statements(ctx context.Context) (outcome, error) {
 func (x *execution) resolve(p ast.Path) (tableRef, error) {
 	switch len(p) {
 	case 1:
+		if x.temp.tables[p[0]] != nil {
+			t := x.temp.tables[p[0]]
+			return tableRef{t[0], t[1], t[2]}, nil
+		}
 		if x.query.DefaultDataset == nil {
 			return tableRef{}, invalidQuery("Table %q must be qualified with a dataset (e.g. dataset.table).", p[0])
 		}
@@ -317,7 +331,11 @@ func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Resul
 		}
 		q.Parameters = append(q.Parameters, x.query.QueryParameters[i])
 	}
-	return x.cfg.Engine.Query(ctx, q)
+	functions := strings.Join(x.temp.functions, "")
+	q.SQL, q.Temporary = functions+q.SQL, x.temp.tables
+	result, err := x.cfg.Engine.Query(ctx, q)
+	line := strings.Count(functions, "\n")
+	return result, moved(err, -line, 0)
 }
 
 // worded words the absence of a table as BigQuery does; other errors stay. The
@@ -427,6 +445,9 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case "DROP_SCHEMA":
 		return x.dropSchema(ctx, st, out)
 	}
+	if st.Type == "CREATE_FUNCTION" && st.Temporary {
+		return x.temporaryFunction(ctx, st, out)
+	}
 	if err := x.scan(ctx, st, out); err != nil {
 		return err
 	}
@@ -440,6 +461,10 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	switch {
 	case st.Type == "SELECT":
 		return x.selectRows(ctx, key, p, out)
+	case st.Temporary:
+		return x.temporaryTable(ctx, st, first, edits, out)
+	case st.Type == "DROP_TABLE" && len(st.Target) == 1 && x.temp.tables[st.Target[0]] != nil:
+		return x.dropTemporary(ctx, st.Target[0], out)
 	case isDDL:
 		return x.ddl(ctx, st, first, edits, out)
 	case st.Type == "MERGE":
