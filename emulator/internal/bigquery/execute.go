@@ -468,7 +468,7 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case isDDL:
 		return x.ddl(ctx, st, first, edits, out)
 	case st.Type == "MERGE":
-		return x.mergeRows(ctx, st, first, edits)
+		return x.merge(ctx, st, first, edits, out)
 	}
 	return x.dml(ctx, st, first, edits, p, out)
 }
@@ -652,14 +652,7 @@ func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, edits
 	}
 	x.scratch.dml.Lock() // so that nobody else changes the table while it is counted
 	defer x.scratch.dml.Unlock()
-	count := func(where piece) (int64, error) {
-		result, err := x.run(ctx, where.with("SELECT COUNT(*) FROM "+t.sql(), ""), true)
-		if err != nil {
-			return 0, err
-		}
-		text, _ := result.Rows[0][0].(string)
-		return strconv.ParseInt(text, 10, 64)
-	}
+	count := func(where piece) (int64, error) { return x.count(ctx, t, where) }
 	if st.Type == "UPDATE" {
 		if st.Where != nil {
 			// Only a condition on the table's own columns can be counted like this.
@@ -682,6 +675,43 @@ func (x *execution) dml(ctx context.Context, st *ast.Statement, first int, edits
 		return err
 	}
 	out.affected = new(max(after-before, before-after))
+	return nil
+}
+
+// count counts the rows of a table, or those that a WHERE clause finds.
+func (x *execution) count(ctx context.Context, t tableRef, where piece) (int64, error) {
+	result, err := x.run(ctx, where.with("SELECT COUNT(*) FROM "+t.sql(), ""), true)
+	if err != nil {
+		return 0, err
+	}
+	text, _ := result.Rows[0][0].(string)
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// merge runs a MERGE and counts the rows of one that can only insert: the engine
+// does not tell, and an update leaves no trace in the number of rows.
+func (x *execution) merge(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
+	t, err := x.resolve(st.Target)
+	if err != nil {
+		return err
+	}
+	if x.dryRun || st.MergeChanges {
+		return x.mergeRows(ctx, st, first, edits)
+	}
+	x.scratch.dml.Lock()
+	defer x.scratch.dml.Unlock()
+	before, err := x.count(ctx, t, piece{})
+	if err != nil {
+		return err
+	}
+	if err := x.mergeRows(ctx, st, first, edits); err != nil {
+		return err
+	}
+	after, err := x.count(ctx, t, piece{})
+	if err != nil {
+		return err
+	}
+	out.affected = new(after - before)
 	return nil
 }
 

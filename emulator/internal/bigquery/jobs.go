@@ -230,12 +230,33 @@ func (s *Server) resource(j *job) *bq.Job {
 	if o.affected != nil {
 		stats.NumDmlAffectedRows = *o.affected
 		stats.ForceSendFields = append(stats.ForceSendFields, "NumDmlAffectedRows")
+		stats.DmlStats = o.dmlStats()
+	}
+	if j.config.DryRun {
+		stats.TotalBytesProcessedAccuracy = "PRECISE"
+		if o.statementType == "SCRIPT" {
+			stats.TotalBytesProcessedAccuracy = "UNKNOWN" // nothing of it was looked at
+		}
 	}
 	if j.config.DryRun && o.result != nil {
 		stats.Schema = tableSchema(o.result.Fields)
 	}
 	out.Statistics.Query = stats
 	return out
+}
+
+// dmlStats tells what became of the rows that DML affected.
+func (o outcome) dmlStats() *bq.DmlStatistics {
+	stats := &bq.DmlStatistics{}
+	switch o.statementType {
+	case "INSERT", "MERGE":
+		stats.InsertedRowCount, stats.ForceSendFields = *o.affected, []string{"InsertedRowCount"}
+	case "UPDATE":
+		stats.UpdatedRowCount, stats.ForceSendFields = *o.affected, []string{"UpdatedRowCount"}
+	case "DELETE", "TRUNCATE_TABLE":
+		stats.DeletedRowCount, stats.ForceSendFields = *o.affected, []string{"DeletedRowCount"}
+	}
+	return stats
 }
 
 // shownConfig is the configuration with what BigQuery fills in; j.mu is held.
@@ -570,6 +591,7 @@ func (s *Server) results(ctx context.Context, j *job, wait time.Duration, start,
 	answer["totalBytesProcessed"] = strconv.FormatInt(o.bytes, 10)
 	if o.affected != nil {
 		answer["numDmlAffectedRows"] = strconv.FormatInt(*o.affected, 10)
+		answer["dmlStats"] = o.dmlStats()
 	}
 	if o.result == nil {
 		answer["totalRows"] = "0"

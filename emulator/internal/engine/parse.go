@@ -266,6 +266,11 @@ func (p *parser) statement(n googlesql.ASTNode) {
 		if source := child(n, "TableSubquery"); source != nil {
 			s.MergeSource = new(p.untilAlias(source))
 		}
+		for _, clause := range children(child(n, "MergeWhenClauseList")) {
+			if action, ok := child(clause, "MergeAction").(*googlesql.ASTMergeAction); ok && must(action.ActionType()) != googlesql.ASTMergeActionEnums_ActionTypeInsert {
+				s.MergeChanges = true
+			}
+		}
 	case *googlesql.ASTDropStatement:
 		s.Type = dropTypes[must(n.SchemaObjectKind())]
 		s.Cascade = must(n.DropMode()) == googlesql.ASTDropStatementEnums_DropModeCascade

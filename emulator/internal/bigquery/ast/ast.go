@@ -60,6 +60,8 @@ type Statement struct {
 	Where *Range
 	// MergeSource is the parenthesised query after USING in a MERGE, up to its alias.
 	MergeSource *Range
+	// MergeChanges is set by a MERGE that may update or delete rows.
+	MergeChanges bool
 	// Params are the query parameters, in order of appearance.
 	Params []Param
 	// Tables are the table names in FROM clauses; some may be names of WITH
