@@ -60,18 +60,6 @@ func (m Marker) Labels(user map[string]string) map[string]string {
 	return all
 }
 
-// Replace returns what to write instead of the labels old: the user's labels with
-// the marker added; those that Google set itself stay.
-func (m Marker) Replace(old, user map[string]string) map[string]string {
-	all := m.Labels(user)
-	for k, v := range old {
-		if strings.HasPrefix(k, systemPrefix) {
-			all[k] = v
-		}
-	}
-	return all
-}
-
 // Merge returns what to write instead of the labels old: the user's labels with
 // the marker added. Of what else is there only the keys in drop go: labels that
 // others or Google itself set are left alone.

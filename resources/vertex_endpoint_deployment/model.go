@@ -25,13 +25,13 @@ import (
 // model is the resource in HCL and in state. Maps may be unknown, and so may
 // their values, so they stay framework maps.
 type model struct {
+	tfkit.LabelSet
 	ID                   types.String   `tfsdk:"id"`
 	Project              types.String   `tfsdk:"project"`
 	Location             types.String   `tfsdk:"location"`
 	EndpointID           types.String   `tfsdk:"endpoint_id"`
 	DisplayName          types.String   `tfsdk:"display_name"`
 	Description          types.String   `tfsdk:"description"`
-	Labels               types.Map      `tfsdk:"labels"`
 	Deployments          types.Map      `tfsdk:"deployments"`
 	Traffic              types.Map      `tfsdk:"traffic"`
 	Rollout              types.Object   `tfsdk:"rollout"`
@@ -41,6 +41,7 @@ type model struct {
 	ForceDestroy         types.Bool     `tfsdk:"force_destroy"`
 	DedicatedEndpointDNS types.String   `tfsdk:"dedicated_endpoint_dns"`
 	CreateTime           types.String   `tfsdk:"create_time"`
+	DeletionPolicy       types.String   `tfsdk:"deletion_policy"`
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 }
 
@@ -89,12 +90,28 @@ func (m *model) name() gcp.Name {
 	return gcp.Name{Project: m.Project.ValueString(), Location: m.Location.ValueString(), Kind: gcp.KindEndpoint, ID: m.EndpointID.ValueString()}
 }
 
+// identity is what the name is made of.
+func (m *model) identity() tfkit.Identity {
+	return tfkit.Identity{"project": m.Project, "location": m.Location, "endpoint_id": m.EndpointID}
+}
+
+// labelsOf are the labels of a state, nil when there is none.
+func labelsOf(state *model) *tfkit.LabelSet {
+	if state == nil {
+		return nil
+	}
+	return &state.LabelSet
+}
+
 // setDefaults fills in what is not in the configuration. What is there, but not
 // yet known, stays unknown.
-func (m *model) setDefaults(c *gcp.Clients, config *model, diags *diag.Diagnostics) {
+// state is nil when the endpoint is yet to be made.
+func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Diagnostics) {
 	if c == nil {
 		return
 	}
+	m.PlanLabels(labelsOf(state), c.Config().DefaultLabels)
+	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
 	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
 		switch {
 		case !value.IsUnknown() || !configured.IsNull():
@@ -188,9 +205,10 @@ func (m *model) traffic(ctx context.Context, diags *diag.Diagnostics) map[string
 func (m *model) toSpec(ctx context.Context, state *model, diags *diag.Diagnostics) vertex.EndpointSpec {
 	spec := vertex.EndpointSpec{
 		Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
-		Labels: tfkit.StringMap(ctx, m.Labels, diags), Deployments: map[string]vertex.Deployment{}, Traffic: m.traffic(ctx, diags),
+		Deployments: map[string]vertex.Deployment{}, Traffic: m.traffic(ctx, diags),
 		Rollout: m.rollout(ctx, diags).toSpec(ctx, diags), Paused: m.paused(),
 	}
+	spec.Labels, spec.DropLabels = m.WantedLabels(labelsOf(state))
 	had := state.had(ctx, diags)
 	for _, d := range had {
 		spec.Known = append(spec.Known, d.ID.ValueString())

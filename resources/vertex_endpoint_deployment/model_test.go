@@ -45,7 +45,7 @@ func deps(of map[string]attr.Value) types.Map {
 func before(deployments types.Map, traffic types.Map) model {
 	return model{
 		Project: types.StringValue("p"), Location: types.StringValue("us-central1"), EndpointID: types.StringValue("e"), DisplayName: types.StringValue("E"),
-		Labels: types.MapNull(types.StringType), Deployments: deployments, Traffic: traffic,
+		LabelSet: tfkit.NoLabels(), Deployments: deployments, Traffic: traffic,
 		Deployed: types.MapNull(types.ObjectType{AttrTypes: deployedType}), EffectiveTraffic: types.MapNull(types.Int32Type),
 	}
 }

@@ -109,7 +109,7 @@ func (m *model) fromRemote(ctx context.Context, e *vertex.Endpoint, ours func(ve
 func (m *model) takeMetadata(e *vertex.Endpoint) {
 	m.DisplayName = types.StringValue(e.DisplayName)
 	m.Description = tfkit.StringOrNull(e.Description, m.Description)
-	m.Labels = tfkit.MapValue(e.Labels, m.Labels)
+	m.ReadLabels(e.Labels)
 	m.DedicatedEndpointDNS = types.StringValue(e.DedicatedDNS)
 	m.CreateTime = types.StringValue(e.Object.CreateTime.Format(time.RFC3339Nano))
 }
