@@ -160,8 +160,13 @@ func (s *SetFault) Fired() bool { s.t.Helper(); return s.Report().Fired }
 // Await waits until the fault has fired, at most for d, and reports whether it has.
 func (s *SetFault) Await(d time.Duration) bool {
 	s.t.Helper()
-	for deadline := time.Now().Add(d); !s.Fired(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	timeout := time.After(d)
+	for !s.Fired() {
+		select {
+		case <-ticker.C:
+		case <-timeout:
 			return false
 		}
 	}
