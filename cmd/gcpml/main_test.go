@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -88,27 +89,37 @@ func TestScripts(t *testing.T) {
 }
 
 func startEmulator(t *testing.T, bin string, flags ...string) string {
-	cmd := exec.Command(bin, append([]string{"start", "--listen", "127.0.0.1:0"}, flags...)...)
-	cmd.Stderr = t.Output()
-	stdout, err := cmd.StdoutPipe()
+	host, stop, err := launchEmulator(bin, t.Output(), flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	// The scripts are parallel subtests: they are over when the cleanup runs.
-	t.Cleanup(func() {
+	t.Cleanup(stop)
+	return host
+}
+
+func launchEmulator(bin string, log io.Writer, flags ...string) (host string, stop func(), err error) {
+	cmd := exec.Command(bin, append([]string{"start", "--listen", "127.0.0.1:0"}, flags...)...)
+	cmd.Stderr = log
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
-	})
+	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	_, host, found := strings.Cut(strings.TrimSpace(line), "GCPML_EMULATOR_HOST=")
 	if err != nil || !found {
-		t.Fatalf("the emulator did not print its address but %q (%v)", line, err)
+		stop()
+		return "", nil, fmt.Errorf("the emulator did not print its address but %q (%w)", line, err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	return host
+	return host, stop, nil
 }
 
 // endless is a BigQuery whose jobs run until they are cancelled.

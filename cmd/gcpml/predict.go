@@ -399,6 +399,9 @@ func (p *prediction) complete(ctx context.Context, source rowpredict.Source) err
 		return &exitError{exitRows, fmt.Errorf("%w; nothing was written to %s. The same command goes on from here, --restart begins anew", stopped, report.Into)}
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			p.ui.note("nothing is lost: the same command goes on from here, --restart begins anew")
+		}
 		return err
 	}
 	return p.failedRows(report.Failed, report.Rows)

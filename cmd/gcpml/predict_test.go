@@ -123,14 +123,23 @@ func (s *scorer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const scorerImage = "us-docker.pkg.dev/acme/models/scorer"
 
-// predicting starts an emulator that serves the scorer.
-func predicting(t *testing.T) (host string, s *scorer) {
+// emulatorBinary is what the tests here need: a model server is a flag of the emulator,
+// so it has to be one of their own.
+func emulatorBinary(t *testing.T) string {
 	bin := os.Getenv("GCPML_EMULATOR_BIN")
 	if bin == "" {
 		t.Skip("a model server needs an emulator of its own: set GCPML_EMULATOR_BIN to the binary (make test does)")
 	}
+	return bin
+}
+
+func (s *scorer) flags() []string { return []string{"--model-server", scorerImage + "*=" + s.URL} }
+
+// predicting starts an emulator that serves a scorer.
+func predicting(t *testing.T) (host string, s *scorer) {
+	bin := emulatorBinary(t)
 	s = newScorer(t)
-	return startEmulator(t, bin, "--model-server", scorerImage+"*="+s.URL), s
+	return startEmulator(t, bin, s.flags()...), s
 }
 
 // deployScorer makes the remote model d.score (text STRING → score FLOAT64) in a project
@@ -175,8 +184,6 @@ func deployScorer(host, project string) error {
 	}}}); err != nil {
 		return err
 	}
-	makingDatasets.Lock()
-	defer makingDatasets.Unlock()
 	for _, sql := range []string{
 		"CREATE SCHEMA d OPTIONS (location = 'US')",
 		"CREATE MODEL `" + project + ".d.score` INPUT (text STRING) OUTPUT (score FLOAT64) REMOTE WITH CONNECTION `" + project + ".us.c` OPTIONS (ENDPOINT = 'https://us-central1-aiplatform.googleapis.com" + vertex + "/endpoints/100')",
@@ -187,9 +194,6 @@ func deployScorer(host, project string) error {
 	}
 	return nil
 }
-
-// makingDatasets keeps scripts from being the first on a new emulator together.
-var makingDatasets sync.Mutex
 
 type object = map[string]any
 
@@ -259,14 +263,14 @@ func (a apiCaller) tables(project string) (names []string, err error) {
 	return names, nil
 }
 
-// TestPredict runs the scripts of "gcpml predict", each in a project of its own with
+// TestPredict runs the scripts of "gcpml predict", each with an emulator of its own and
 // the scorer as the remote model d.score.
 func TestPredict(t *testing.T) {
-	host, _ := predicting(t)
+	bin, scorer := emulatorBinary(t), newScorer(t)
 	commands := maps.Clone(scriptCommands)
 	// tables NAME… checks which tables the dataset has.
 	commands["tables"] = func(ts *testscript.TestScript, _ bool, want []string) {
-		got, err := apiCaller{"http://" + host}.tables(ts.Getenv("GOOGLE_PROJECT"))
+		got, err := apiCaller{"http://" + ts.Getenv("GCPML_EMULATOR_HOST")}.tables(ts.Getenv("GOOGLE_PROJECT"))
 		ts.Check(err)
 		if !slices.Equal(got, want) {
 			ts.Fatalf("the tables are %q, want %q", got, want)
@@ -275,6 +279,11 @@ func TestPredict(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/predict", Cmds: commands, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
+			host, stop, err := launchEmulator(bin, t.Output(), scorer.flags()...)
+			if err != nil {
+				return err
+			}
+			env.Defer(stop)
 			project := "script-" + query.NewRunID()
 			env.Setenv("GCPML_EMULATOR_HOST", host)
 			env.Setenv("GOOGLE_PROJECT", project)
@@ -414,7 +423,8 @@ func TestPredictInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupt || !strings.Contains(stderr.String(), "BigQuery was asked to cancel job "+k.project+":") {
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupt || !strings.Contains(stderr.String(), "BigQuery was asked to cancel job "+k.project+":") ||
+		!strings.Contains(stderr.String(), "the same command goes on from here") {
 		t.Errorf("exit code %d, stderr %s", code, stderr)
 	}
 	if took := time.Since(begun); took > 2*time.Second {

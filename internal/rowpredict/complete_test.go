@@ -490,7 +490,7 @@ func TestTooLargeRows(t *testing.T) {
 
 // Whoever asks for something else has another run; the same command has the same.
 func TestFingerprint(t *testing.T) {
-	print := func(change func(*Spec)) string {
+	workTable := func(change func(*Spec)) string {
 		s := spec()
 		change(&s)
 		c := &completion{Spec: s, warehouse: newMemory(t, 1)}
@@ -499,8 +499,8 @@ func TestFingerprint(t *testing.T) {
 		}
 		return c.in.ID
 	}
-	same := print(func(*Spec) {})
-	if print(func(s *Spec) { s.Retries, s.MaxErrorRate, s.Restart = 1, 0, true }) != same {
+	same := workTable(func(*Spec) {})
+	if workTable(func(s *Spec) { s.Retries, s.MaxErrorRate, s.Restart = 1, 0, true }) != same {
 		t.Error("how patient a process is does not change the run")
 	}
 	for what, change := range map[string]func(*Spec){
@@ -517,7 +517,7 @@ func TestFingerprint(t *testing.T) {
 			s.Model = &m
 		},
 	} {
-		if print(change) == same {
+		if workTable(change) == same {
 			t.Errorf("another %s is the same run", what)
 		}
 	}
