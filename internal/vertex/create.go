@@ -43,8 +43,7 @@ func (c creation[T]) do(ctx context.Context, p patience) (object T, adopted bool
 	for {
 		err := c.create(ctx)
 		if err == nil {
-			object, err = c.read(ctx)
-			return object, false, err
+			return c.appears(ctx, p)
 		}
 		var failed *gcp.OperationError
 		switch isFailed := errors.As(err, &failed); {
@@ -77,6 +76,16 @@ func (c creation[T]) do(ctx context.Context, p patience) (object T, adopted bool
 				return none, false, interrupted(ctx, err)
 			}
 			return none, false, &NotMadeError{err}
+		}
+	}
+}
+
+// appears reads what was just made, which may not be visible at once.
+func (c creation[T]) appears(ctx context.Context, p patience) (object T, adopted bool, err error) {
+	for pause := p.begin(); ; {
+		object, err = c.read(ctx)
+		if !gcp.IsNotFound(err) || !pause.wait(ctx, p.appear) {
+			return object, false, err
 		}
 	}
 }
