@@ -56,7 +56,7 @@ func newJobsCommand(a *app) *cobra.Command {
 			if extra != nil {
 				extra(f)
 			}
-		}}, o.connectionOptions.group())
+		}}, o.group())
 		jobs.AddCommand(cmd)
 	}
 	show := &jobsOptions{}
@@ -221,7 +221,7 @@ func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
 		for _, i := range jobs {
 			st := i.Statistics
 			t := jobText{
-				Job: i.Reference.String(), Project: i.Project, Location: i.Location, ID: i.ID, Kind: i.Kind, StatementType: st.StatementType, State: i.State,
+				Job: i.String(), Project: i.Project, Location: i.Location, ID: i.ID, Kind: i.Kind, StatementType: st.StatementType, State: i.State,
 				User: i.User, Seconds: st.Duration.Seconds(), BytesProcessed: st.BytesProcessed, BytesBilled: st.BytesBilled, SlotSeconds: st.SlotTime.Seconds(),
 				CacheHit: st.CacheHit, RowsChanged: st.Affected, ChildJobs: st.ChildJobs, Reservation: st.Reservation, Session: st.Session, Labels: i.Labels,
 				Tables: i.Tables, SQL: i.SQL,

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -69,8 +70,12 @@ func newPlanCommand(a *app) *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.files = args
-			err := o.run(cmd.Context(), a)
-			if code := exitCodeOf(err); o.detailedExitCode && code == exitUsage {
+			p, err := o.run(cmd.Context(), a)
+			switch {
+			case !o.detailedExitCode:
+			case err == nil && p.changes():
+				return &exitError{exitChanges, toldError{errors.New("a statement would change something")}}
+			case exitCodeOf(err) == exitChanges:
 				return &exitError{exitInternal, err}
 			}
 			return err
@@ -84,6 +89,9 @@ func newPlanCommand(a *app) *cobra.Command {
 	}}, o.jobOptions.group(), o.connectionOptions.group())
 	return cmd
 }
+
+// exitChanges is the code of --detailed-exitcode, which Terraform gave it.
+const exitChanges = 2
 
 // plan is what is going to be run. Its JSON is the plan file.
 type plan struct {
@@ -191,24 +199,24 @@ func checkPlan(file string, now *plan) error {
 	return guardf("--plan: this is not what was planned")
 }
 
-func (o *planOptions) run(ctx context.Context, a *app) error {
+func (o *planOptions) run(ctx context.Context, a *app) (*plan, error) {
 	if o.format != "table" && o.format != "json" && o.format != "markdown" {
-		return usagef("--format: %q is not a format: use one of table, json, markdown", o.format)
+		return nil, usagef("--format: %q is not a format: use one of table, json, markdown", o.format)
 	}
 	if o.price < 0 {
-		return usagef("--price-per-tib cannot be negative")
+		return nil, usagef("--price-per-tib cannot be negative")
 	}
 	base, err := o.request()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := o.load(a.stdin)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	clients, err := o.connect(ctx, a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer clients.Close()
 	ctx, stop := interruptible(ctx, a.ui)
@@ -216,16 +224,16 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	ctx, cancel := o.deadline(ctx)
 	defer cancel()
 	if err := reach(ctx, clients.Config()); err != nil {
-		return withExitCode(ctx, err)
+		return nil, withExitCode(ctx, err)
 	}
 	client, err := queryClient(ctx, clients, nil)
 	if err != nil {
-		return configError(err)
+		return nil, configError(err)
 	}
 	p := newPlan(clients.Project(), base, files)
 	first := p.fill(sqlscript.Estimates(ctx, client, files, base), o.price)
 	if ctx.Err() != nil {
-		return withExitCode(ctx, first)
+		return nil, withExitCode(ctx, first)
 	}
 	if o.out != "" {
 		content, err := json.MarshalIndent(p, "", "  ")
@@ -233,19 +241,13 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 			err = os.WriteFile(o.out, append(content, '\n'), 0o600)
 		}
 		if err != nil {
-			return usagef("--out: %w", err)
+			return nil, usagef("--out: %w", err)
 		}
 	}
 	if err := p.print(a.ui.out, o.format); err != nil {
-		return withExitCode(ctx, err)
+		return nil, withExitCode(ctx, err)
 	}
-	if first != nil {
-		return withExitCode(ctx, first)
-	}
-	if o.detailedExitCode && p.changes() {
-		return &exitError{2, toldError{fmt.Errorf("a statement would change something")}}
-	}
-	return nil
+	return p, withExitCode(ctx, first)
 }
 
 // fill adds the estimates, and returns the first failure among them.

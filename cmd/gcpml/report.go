@@ -214,7 +214,7 @@ func jsonReport(runID string, outcomes []sqlscript.Outcome) ([]byte, error) {
 		}
 		if o.Job != nil {
 			st := o.Job.Statistics
-			e.Job, e.Attempt, e.StatementType = o.Job.Reference.String(), o.Job.Attempt, st.StatementType
+			e.Job, e.Attempt, e.StatementType = o.Job.String(), o.Job.Attempt, st.StatementType
 			e.BytesProcessed, e.BytesBilled, e.SlotSeconds, e.CacheHit, e.RowsChanged = st.BytesProcessed, st.BytesBilled, st.SlotTime.Seconds(), st.CacheHit, st.Affected
 		}
 		report.Counts[e.Status]++

@@ -201,8 +201,8 @@ func Bind(files [][]Statement, parameters []*bigquery.QueryParameter) error {
 			s := &statements[i]
 			s.Parameters = nil
 			for _, t := range s.words {
-				switch {
-				case t.Kind == token.TokenParam:
+				switch t.Kind {
+				case token.TokenParam:
 					key := strings.ToLower(t.AsString)
 					p, ok := named[key]
 					if !ok {
@@ -211,7 +211,7 @@ func Bind(files [][]Statement, parameters []*bigquery.QueryParameter) error {
 					if used[key] = true; !slices.Contains(s.Parameters, p) {
 						s.Parameters = append(s.Parameters, p)
 					}
-				case t.Kind == "?":
+				case "?":
 					if len(positional) == 0 {
 						return s.source.errorAt(int(t.Pos), fmt.Errorf("a positional query parameter is not given: there are %d; --param :TYPE:VALUE gives one", given))
 					}

@@ -131,6 +131,9 @@ func (r *running) statement(ctx context.Context, i int) {
 	if err == nil {
 		job, err = r.runner.Run(ctx, request)
 	}
+	if err == nil && request.CreateSession && job.Statistics.Session == "" {
+		err = errors.New("BigQuery made no session")
+	}
 	if err == nil {
 		if job.Statistics.Session != "" && r.options.Session {
 			r.mu.Lock()

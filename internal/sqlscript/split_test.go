@@ -4,7 +4,9 @@
 package sqlscript_test
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -184,4 +186,32 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The corpus is cut as the GoogleSQL parser cuts it: the emulator's tests, which have
+// that parser, hold the corpus to it.
+func TestSplitCorpus(t *testing.T) {
+	content, err := os.ReadFile("testdata/corpus.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var corpus []struct {
+		Name, SQL  string
+		Script     bool
+		Statements []string
+	}
+	if err := json.Unmarshal(content, &corpus); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range corpus {
+		statements, err := sqlscript.Split(sqlscript.Source{Name: c.Name, Text: c.SQL})
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", c.Name, err)
+		case c.Script && (len(statements) != 1 || !statements[0].Script):
+			t.Errorf("%s: cut into %q and not kept as a script", c.Name, texts(statements))
+		case !c.Script && !slices.Equal(texts(statements), c.Statements):
+			t.Errorf("%s:\ngot  %q\nwant %q", c.Name, texts(statements), c.Statements)
+		}
+	}
 }
