@@ -57,6 +57,8 @@ type fake struct {
 	predict func(version string, instance any) (any, error)
 	// lies are methods that report success without effect.
 	lies map[string]bool
+	// hidden is an endpoint that the caller may not see.
+	hidden string
 }
 
 type pendingOp struct {
@@ -342,6 +344,9 @@ func (f *fake) changed(e *pb.Endpoint) {
 }
 
 func (f *fake) endpoint(name string) (*pb.Endpoint, error) {
+	if name == f.hidden {
+		return nil, status.Errorf(codes.PermissionDenied, "aiplatform.endpoints.get denied on %s (or it may not exist)", name)
+	}
 	if e, ok := f.endpoints[name]; ok {
 		return e, nil
 	}

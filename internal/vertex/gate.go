@@ -232,8 +232,8 @@ func (s *Service) try(ctx context.Context, trial EndpointSpec, key string, g Gat
 func (s *Service) removeGate(ctx context.Context, of gcp.Name, r Report) error {
 	name, incarnation := gateName(of), gateMark(of)
 	e, err := s.ReadEndpoint(ctx, name)
-	if gcp.IsNotFound(err) || err == nil && e.Object.Incarnation != incarnation {
-		return nil
+	if isOneOf(err, codes.NotFound, codes.PermissionDenied) || err == nil && e.Object.Incarnation != incarnation {
+		return nil // who may not see it did not make it
 	}
 	if err == nil {
 		r.progress("removing the gate's endpoint %s", name.ID)

@@ -251,6 +251,20 @@ func TestGateOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// Who may see only its own endpoint needs no gate to change it.
+func TestGateThatMayNotBeSeen(t *testing.T) {
+	f, s := newFake(t)
+	before, spec := gated(t, f, s)
+	spec.Rollout.Gate = nil
+	f.hidden = gateName(spec.Name).String()
+	if e := must[*Endpoint](t)(s.UpdateEndpoint(t.Context(), spec, Report{})); e.Deployed[0].Model.Version != "2" {
+		t.Errorf("deployed %v", e.Deployed)
+	}
+	if err := s.DeleteEndpoint(t.Context(), spec.Name, before.Object, spec.Ours, false, Report{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Success that shows nowhere is an error, soon and only once tried.
 func TestSilentRollback(t *testing.T) {
 	for lie, says := range map[string]string{"deploy": "not deployed", "undeploy": "still deployed", "mutate": "1 to 1 replicas", "shift": "traffic split"} {

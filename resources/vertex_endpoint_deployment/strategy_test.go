@@ -330,10 +330,10 @@ func TestAccInterruptedSteps(t *testing.T) {
 	config := func(release, wait string) string {
 		return tw.Config(twoModels(release) + endpoint(deploy("main", modelA, small), rollout(`steps = [10, 50, 100], wait = "`+wait+`"`)))
 	}
-	cli := tw.NewCLI(t, config("1", "1h"))
+	cli := tw.NewCLI(t, config("1", "50m"))
 	cli.Must("apply", "-auto-approve", "-no-color")
 	old := read(t, tw).GetDeployedModels()[0].GetId()
-	cli.Write(config("2", "1h"))
+	cli.Write(config("2", "50m"))
 	apply := cli.Start("apply", "-auto-approve", "-no-color")
 	eventually(t, "the first step", func() bool { return read(t, tw).GetTrafficSplit()[old] == 90 })
 	since := time.Now()
@@ -406,6 +406,58 @@ func TestAccKilledAtTheGate(t *testing.T) {
 	}
 }
 
+// Another writer that changes the endpoint all the time delays a roll-out, but
+// neither breaks it nor is undone by it.
+func TestAccRolloutBesideAnotherWriter(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t, "--deploy-latency", "300ms", "--operation-latency", "100ms")
+	done, ended := make(chan struct{}), make(chan struct{})
+	c := client(t, tw)
+	changes := 0
+	hostile := func() {
+		defer close(ended)
+		for {
+			op, err := c.DeployModel(t.Context(), &pb.DeployModelRequest{Endpoint: id, DeployedModel: &pb.DeployedModel{
+				Id: "77", Model: models + "b", DisplayName: "theirs",
+				PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{MachineSpec: &pb.MachineSpec{MachineType: "n1-standard-8"}, MinReplicaCount: 1}},
+			}})
+			if err == nil {
+				if _, err = op.Wait(t.Context()); err == nil {
+					changes++
+				}
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			if op, err := c.UndeployModel(t.Context(), &pb.UndeployModelRequest{Endpoint: id, DeployedModelId: "77"}); err == nil {
+				_, _ = op.Wait(t.Context())
+			}
+		}
+	}
+	run(
+		t, tw,
+		resource.TestStep{Config: tw.Config(twoModels("1") + endpoint(deploy("main", modelA, small)))},
+		resource.TestStep{
+			PreConfig: func() { go hostile() },
+			Config:    tw.Config(twoModels("2") + endpoint(deploy("main", modelA, small), rollout(`steps = [10, 50, 100], wait = "500ms"`), "force_destroy = true")),
+			ConfigStateChecks: []statecheck.StateCheck{
+				traffic(map[string]int32{"main": 100}), has(deployedAt("main", "model_version_id"), text("2")), has(tfjsonpath.New("deployed"), knownvalue.MapSizeExact(1)),
+			},
+			Check: func(*terraform.State) error {
+				close(done)
+				<-ended
+				t.Logf("another writer deployed %d times", changes)
+				if changes == 0 {
+					return fmt.Errorf("the other writer did nothing")
+				}
+				return checkTimeline(tw, 6)
+			},
+		},
+	)
+}
+
 func TestAccRolloutInvalid(t *testing.T) {
 	t.Parallel()
 	tw := acctest.Start(t)
@@ -429,6 +481,8 @@ func TestAccRolloutInvalid(t *testing.T) {
 		"too few expected":    {gate(`instances = ["1", "2"], expect = ["1"]`), `1\s+predictions\s+for\s+2\s+instances`},
 		"negative tolerance":  {gate(`instances = ["1"], expect = ["1"], tolerance = -0.5`), `-0.5\s+is\s+not`},
 		"tolerance alone":     {gate(`instances = ["1"], tolerance = 0.5`), `Tolerance without expect`},
+		"endless waits":       {rollout(`steps = [10, 50, 100], wait = "1h"`), `sum\s+to\s+3h0m0s,\s+but\s+an\s+update\s+may\s+take\s+3h0m0s`},
+		"waits and a timeout": {rollout(`wait = "10m"`) + "\n  timeouts {\n    update = \"10m\"\n  }\n", `sum\s+to\s+10m0s,\s+but\s+an\s+update\s+may\s+take\s+10m0s`},
 		"desired state":       {`desired_state = "stopped"`, `desired_state.*"serving"`},
 	} {
 		t.Run(name, func(t *testing.T) {

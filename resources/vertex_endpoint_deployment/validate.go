@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -35,6 +36,22 @@ func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 	}
 	m.validateTraffic(ctx, keys, diags)
 	m.rollout(ctx, diags).validate(ctx, diags)
+	m.validateWaits(ctx, diags)
+}
+
+// validateWaits refuses waits that no update could end before its timeout.
+func (m *model) validateWaits(ctx context.Context, diags *diag.Diagnostics) {
+	r := m.rollout(ctx, diags)
+	if r.Steps.IsUnknown() || r.Wait.IsUnknown() || diags.HasError() {
+		return
+	}
+	spec := r.toSpec(ctx, diags)
+	timeout, d := m.Timeouts.Update(ctx, updateTimeout)
+	diags.Append(d...)
+	if waits := spec.Wait * time.Duration(max(len(spec.Steps), 1)); waits >= timeout && spec.Wait > 0 {
+		diags.AddAttributeError(path.Root("rollout").AtName("wait"), "Waits longer than the timeout",
+			fmt.Sprintf("The waits of a roll-out sum to %s, but an update may take %s: shorten wait, or set update in the timeouts block.", waits, timeout))
+	}
 }
 
 func (r dedicatedResources) validate(at path.Path, diags *diag.Diagnostics) {
