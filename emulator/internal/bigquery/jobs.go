@@ -80,6 +80,8 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 	case config.Load != nil:
 	case config.Query.Query == "":
 		return nil, invalid("Required parameter is missing: query")
+	case inSession(config.Query):
+		return nil, notImplemented("sessions (createSession and the connection property session_id)")
 	default:
 		script, err := s.cfg.Engine.Parse(config.Query.Query)
 		j.script, j.failure = script, asAPIError(context.Background(), err)
@@ -113,6 +115,11 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 	}
 	s.jobs.add(j)
 	return j, nil
+}
+
+// inSession reports whether a query starts a session or belongs to one.
+func inSession(q *bq.JobConfigurationQuery) bool {
+	return q.CreateSession || slices.ContainsFunc(q.ConnectionProperties, func(p *bq.ConnectionProperty) bool { return p.Key == "session_id" })
 }
 
 func (js *jobs) add(j *job) {

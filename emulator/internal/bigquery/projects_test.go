@@ -104,6 +104,7 @@ func TestNamesInQueries(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.want("SELECT x FROM d.w", [][]string{{"7"}})
+	b.want("SELECT table_catalog, table_schema, table_name FROM d.INFORMATION_SCHEMA.TABLES WHERE table_name = 'a'", [][]string{{projectID, "d", "a"}})
 	// Positions are those of the text that was sent.
 	b.fails("SELECT x FROM d.t WHERE nope", "invalidQuery", "Unrecognized name: nope at [1:25]")
 	b.fails("SELECT x FROM d.t JOIN\nd.a USING (x) WHERE nope", "invalidQuery", "Unrecognized name: nope at [2:21]")

@@ -40,3 +40,17 @@ func TestTemporaryTables(t *testing.T) {
 	b.fails("DECLARE x INT64 DEFAULT 3; SELECT x", "notImplemented", "the procedural language (DECLARE)")
 	b.fails("SELECT x", "invalidQuery", "Unrecognized name: x")
 }
+
+// A session is refused, not ignored: its temporary tables would be missed later.
+func TestSessions(t *testing.T) {
+	b := start(t)
+	for _, in := range []*bq.QueryRequest{
+		{CreateSession: true},
+		{ConnectionProperties: []*bq.ConnectionProperty{{Key: "session_id", Value: "s"}}},
+	} {
+		in.Query, in.UseLegacySql = "SELECT 1", new(false)
+		if _, err := b.Jobs.Query(projectID, in).Do(); reason(err) != "501 notImplemented" {
+			t.Errorf("%+v: %v", in, err)
+		}
+	}
+}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/goccy/bigquery-emulator/server"
 	"github.com/ncruces/go-sqlite3/vfs/memdb"
+	"google.golang.org/grpc"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery/ast"
 )
@@ -95,7 +96,7 @@ func (e *Engine) Close() error {
 	err := e.server.Stop(ctx)
 	e.client.CloseIdleConnections()
 	for _, err := range []error{err, <-e.served} {
-		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) {
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 			return fmt.Errorf("stop the SQL engine: %w", err)
 		}
 	}
@@ -265,6 +266,9 @@ func (e *Engine) Query(ctx context.Context, q ast.Query) (*ast.Result, error) {
 			})
 		}
 		return nil, err
+	}
+	if text.system {
+		e.names.reveal(result, q.Project)
 	}
 	if text.view != "" && !q.ReadOnly {
 		e.names.viewed(text.view, text.query)

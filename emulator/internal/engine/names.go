@@ -136,6 +136,26 @@ func (n *names) restore(answer any) {
 	}
 }
 
+// reveal puts the datasets' own names and the project into the rows of an
+// INFORMATION_SCHEMA.
+func (n *names) reveal(result *ast.Result, project string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, row := range result.Rows {
+		for i, cell := range row {
+			text, ok := cell.(string)
+			if !ok {
+				continue
+			}
+			if text == home {
+				row[i] = project
+			} else if d, known := n.spelled[text]; known {
+				row[i] = d.id
+			}
+		}
+	}
+}
+
 // change replaces a range of a text.
 type change struct {
 	ast.Range
@@ -149,6 +169,7 @@ type qualified struct {
 	before  string   // the text without the changes
 	view    string   // "inner name.view" if the text creates a view
 	query   string   // the view's query as it was written
+	system  bool     // it reads an INFORMATION_SCHEMA
 }
 
 // qualifier finds the names in a text.
@@ -352,6 +373,8 @@ func (w *qualifier) dataset(p ast.Path) (name string, rest ast.Path, ok bool) {
 	at := slices.IndexFunc(p, func(part string) bool { return strings.EqualFold(part, "INFORMATION_SCHEMA") })
 	if at < 0 || at == len(p)-1 {
 		at = len(p) - 1
+	} else {
+		w.out.system = true
 	}
 	switch {
 	case at == 0 && w.Dataset != "":
