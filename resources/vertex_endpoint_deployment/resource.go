@@ -76,7 +76,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 	fixed := append(keep, stringplanmodifier.RequiresReplace())
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Vertex AI endpoint, the models deployed to it and the traffic between them. A changed model or machine is rolled out without a failed request: " +
-			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
+			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed; `rollout` says in which steps, and what a new model must predict first. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
 			"What others deploy to the endpoint is left alone and keeps its share of the traffic.",
 		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", map[string]schema.Attribute{
 			"id": schema.StringAttribute{

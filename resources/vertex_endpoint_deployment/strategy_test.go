@@ -24,6 +24,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
+	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
 )
 
 // modelServer answers with a score that depends on the release of the model, and
@@ -403,6 +405,35 @@ func TestAccKilledAtTheGate(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Each stage of a deployment is told once, when it is reached.
+func TestAccDeploymentStages(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t, "--deploy-latency", "5s")
+	service := vertex.New(tw.Clients(t))
+	name := gcp.Name{Project: acctest.Project, Location: acctest.Region, Kind: gcp.KindModel, ID: "a"}
+	upload := vertex.ModelSpec{Name: name, DisplayName: "a", Content: vertex.Content{ArtifactURI: "gs://bucket/1/", Container: vertex.Container{ImageURI: image}}}
+	if _, err := service.UploadModel(t.Context(), upload, vertex.Report{}); err != nil {
+		t.Fatal(err)
+	}
+	spec := vertex.EndpointSpec{
+		Name: gcp.Name{Project: acctest.Project, Location: acctest.Region, Kind: gcp.KindEndpoint, ID: "reviews"}, DisplayName: "Reviews",
+		Deployments: map[string]vertex.Deployment{"main": {Model: name, Resources: vertex.Resources{MachineType: "n1-standard-2", MinReplicas: 1, MaxReplicas: 1}}},
+	}
+	var told []string
+	stage := regexp.MustCompile(`^deploying "main" \(.*@1\): ([A-Z_]+) after \d+s$`)
+	_, err := service.CreateEndpoint(t.Context(), spec, vertex.Report{Progress: func(format string, args ...any) {
+		if m := stage.FindStringSubmatch(fmt.Sprintf(format, args...)); m != nil {
+			told = append(told, m[1])
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unique := slices.Compact(slices.Clone(told)); len(told) < 3 || len(unique) != len(told) || told[len(told)-1] != "SUCCESSFULLY_DEPLOYED" {
+		t.Errorf("stages %q", told)
 	}
 }
 
