@@ -25,8 +25,7 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/emulator"
 )
 
-// scripted is an emulator whose operations take a second on its clock, and
-// clients that do not retry.
+// scripted is an emulator with faults, and clients that do not retry.
 type scripted struct {
 	srv         *emulator.Server
 	endpoints   aiplatformpb.EndpointServiceClient
@@ -238,8 +237,6 @@ func TestIAMBehaviour(t *testing.T) {
 	if got := []int{read(), read(), read()}; fmt.Sprint(got) != "[0 0 1]" {
 		t.Errorf("bindings read: %v, want two stale reads", got)
 	}
-	// No endpoint has such a permission yet: the lag itself is tested end to end
-	// where a remote model is made.
 	s.admin(t, "iam", map[string]any{"lag": "-1s"}, http.StatusBadRequest)
 }
 
@@ -312,7 +309,7 @@ func TestCountersCountEffects(t *testing.T) {
 	}
 }
 
-// A release and the time of ids follow the clock.
+// Operations follow the clock.
 func TestClockMovesWhatWaits(t *testing.T) {
 	s := scripted{srv: start(t, emulator.Options{EnableFaults: true, OperationLatency: time.Hour})}
 	conn, err := grpc.NewClient(s.srv.Addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
