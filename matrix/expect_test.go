@@ -247,10 +247,7 @@ func (o outcome) String() string {
 
 // expected is the rule, and exceptions to it by name.
 func expected(c call, f fault) (outcome, string) {
-	if e, ok := exceptions[c.name+" during "+c.during+" / "+f.name]; ok {
-		return e.outcome, e.reason
-	}
-	if e, ok := exceptions[c.name+" / "+f.name]; ok {
+	if e, ok := exceptionOf(c, f); ok {
 		return e.outcome, e.reason
 	}
 	rest := c.method[0] != '/'
@@ -259,6 +256,8 @@ func expected(c call, f fault) (outcome, string) {
 		return notApplicable, "the call starts no operation"
 	case c.during == duringRefresh && (f.group == missing || f.group == gone) && c.class == reads:
 		return gonePlanned, "" // what is not found is planned to be made again; see P12
+	case rest && f.group == garbled && c.class != submits && c.class != advises:
+		return fails, "" // most often the address is wrong, and asking again would only hide that for long
 	case rest && (f.group == inner || f.group == late):
 		return succeeds, "" // it comes with one of BigQuery's reasons that ask for another try
 	case f.name == "502" && !rest:
@@ -293,7 +292,7 @@ var overcome = map[class]map[group]bool{
 	polls:    {lost: true, slow: true, wait: true, inner: true, late: true, garbled: true, unauthenticated: true, forbidden: true, missing: true, gone: true},
 	creates:  {lost: true, slow: true, wait: true, taken: true, conflict: true, odd: true},
 	versions: {lost: true, slow: true, wait: true, inner: true, late: true, garbled: true, conflict: true, odd: true, undone: true},
-	writes:   {lost: true, slow: true, wait: true, inner: true, conflict: true},
+	writes:   {lost: true, slow: true, wait: true, inner: true, garbled: true, conflict: true},
 	steps:    {lost: true, slow: true, wait: true, taken: true, conflict: true, precondition: true, odd: true, undone: true},
 	removes:  {lost: true, slow: true, wait: true, conflict: true, missing: true, odd: true, undone: true},
 	edits:    {lost: true, slow: true, wait: true, conflict: true},
@@ -303,15 +302,44 @@ var overcome = map[class]map[group]bool{
 type exception struct {
 	outcome outcome
 	reason  string
+	// ownWords is for errors that do not quote the server, because they say more.
+	ownWords bool
 }
 
+func exceptionOf(c call, f fault) (e exception, ok bool) {
+	if e, ok = exceptions[c.name+" during "+c.during+" / "+f.name]; !ok {
+		e, ok = exceptions[c.name+" / "+f.name]
+	}
+	return e, ok
+}
+
+const makesNothing = "a call that makes nothing is not answered that something exists"
+
 var exceptions = map[string]exception{
-	"endpoints.undeployModel / 404 once":           {succeeds, "what is to be gone is gone: the next look tells"},
-	"endpoints.undeployModel / 409 exists":         {notApplicable, "a call that makes nothing is not answered that something exists"},
-	"endpoints.mutateDeployedModel / 409 exists":   {notApplicable, "a call that makes nothing is not answered that something exists"},
-	"endpoints.update / 409 exists":                {notApplicable, "a call that makes nothing is not answered that something exists"},
-	"endpoints.update of the traffic / 409 exists": {notApplicable, "a call that makes nothing is not answered that something exists"},
-	"bq.models.delete / malformed answer":          {succeeds, "the answer to a delete has no body to read"},
-	"bq.models.delete / 404 once":                  {fails, "the model is still there: the state keeps it"},
-	"connections.delete / 404 once":                {fails, "the connection is still there: the state keeps it"},
+	// What is to be gone is gone: the next look at the endpoint tells.
+	"endpoints.undeployModel / 404 once": {outcome: succeeds},
+
+	"endpoints.undeployModel / 409 exists":         {notApplicable, makesNothing, false},
+	"endpoints.mutateDeployedModel / 409 exists":   {notApplicable, makesNothing, false},
+	"endpoints.update / 409 exists":                {notApplicable, makesNothing, false},
+	"endpoints.update of the traffic / 409 exists": {notApplicable, makesNothing, false},
+
+	// The answer to a delete has no body to read.
+	"bq.models.delete / malformed answer": {outcome: succeeds},
+	// It had just been read: the state keeps it.
+	"bq.models.delete / 404 once":   {outcome: fails},
+	"connections.delete / 404 once": {outcome: fails},
+
+	// What was just made may not be visible yet.
+	"models.get during create / 404 once":    {outcome: succeeds},
+	"bq.models.get during create / 404 once": {outcome: succeeds},
+	"jobs.get / 404 once":                    {outcome: succeeds},
+	// The job is sent again then, and the answer to that is that it exists.
+	"jobs.get / 404 for good": {outcome: fails, ownWords: true},
+	// The alias of a version that is not found means that the version is to be made.
+	"models.get of a version / 404 once": {outcome: succeeds},
+
+	// A dataset that does not exist is the user's to make; the error has the statement.
+	"datasets.get / 404 once":     {outcome: fails, ownWords: true},
+	"datasets.get / 404 for good": {outcome: fails, ownWords: true},
 }

@@ -106,7 +106,7 @@ func (c *cell) history(steps, updates int) (shapes []shape, inventories []string
 		if i > 0 {
 			s = shapes[i-1]
 			if i <= updates {
-				s.release, s.tag = strconv.Itoa(i+1), "tag "+strconv.Itoa(i+1)
+				s.release, s.tag = strconv.Itoa(i+1), "tag-"+strconv.Itoa(i+1)
 			} else {
 				s.replicas++
 			}
@@ -183,8 +183,8 @@ func (fc faultCell) told(out string) bool {
 		return false
 	}
 	says := fc.fault.set.Action == acctest.Status || fc.fault.group == failed
-	if fc.call.class == reads && fc.call.method[0] != '/' && fc.fault.group == gone {
-		says = false // what the server said last is that the job exists
+	if e, ok := exceptionOf(fc.call, fc.fault); ok && e.ownWords {
+		says = false
 	}
 	return !says || strings.Contains(out, "MATRIX-FAULT")
 }
