@@ -92,7 +92,7 @@ func ConfirmGone(ctx context.Context, diags *diag.Diagnostics, kind, name string
 			return
 		case time.Since(began)+pause > goneWithin || gcp.Sleep(ctx, pause) != nil:
 			diags.AddError(fmt.Sprintf("Something of %s %q is left", kind, name),
-				"Deleting it succeeded, but this still exists: "+strings.Join(left, ", ")+". Destroy again to delete it.")
+				"Deleting it succeeded, but this still exists: "+strings.Join(left, ", ")+". Destroy again; what is left even then is to be deleted by hand.")
 			return
 		}
 	}
