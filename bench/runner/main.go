@@ -85,15 +85,11 @@ func compare(rows, flat int, gcpml string, withBQ bool, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(b.table, "client\tformat\trows\tseconds\trows/s\t× plain loop\t× bq\tpeak MiB\t\n")
-	if err := b.server(rows, b.all); err != nil {
-		return err
+	err = b.server(rows, b.all)
+	if err == nil && flat > 0 {
+		err = b.server(flat, b.flat)
 	}
-	if flat > 0 {
-		if err := b.server(flat, b.flat); err != nil {
-			return err
-		}
-	}
-	return b.table.Flush()
+	return errors.Join(err, b.table.Flush())
 }
 
 // server runs measure with a server of that many rows, in a process of its own so
@@ -184,6 +180,7 @@ func (b *bench) file(client, format string) string {
 
 // measure runs the command with its output in a file and prints one line.
 func (b *bench) measure(client, format string, cmd *exec.Cmd) error {
+	fmt.Fprintf(os.Stderr, "%s writes %d rows as %s …\n", client, b.rows, format)
 	elapsed, peak, err := run(cmd, b.file(client, format))
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", client, format, err)
