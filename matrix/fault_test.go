@@ -29,7 +29,7 @@ type life map[string][]faultCell
 var scenarios = []string{duringCreate, duringRefresh, duringUpdate, duringResize, duringDestroy}
 
 // sampleOf is the share of all fault cells that `make test` runs: one in so many.
-const sampleOf = 16
+const sampleOf = 24
 
 // Every call meets every fault.
 func TestAccFaultMatrix(t *testing.T) {

@@ -70,7 +70,7 @@ func (k kill) String() string {
 // by SIGKILL, a Ctrl-C (which both processes get) at every call, and one in
 // signalSample of the others.
 const (
-	killSample   = 40
+	killSample   = 80
 	signalSample = 6
 )
 
