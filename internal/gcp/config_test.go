@@ -61,6 +61,9 @@ func TestWrongConfigurations(t *testing.T) {
 		"endpoint with user info":       {Config{BigQueryEndpoint: "https://u:p@example.com/bigquery/v2/"}, nil, "big_query_custom_endpoint", "URL"},
 		"token and credentials":         {Config{AccessToken: "t", Credentials: "c"}, nil, "access_token", "conflicts"},
 		"ownership id in upper case":    {Config{OwnershipID: "Prod"}, nil, "ownership_id", "lower-case"},
+		"reserved default label":        {Config{DefaultLabels: map[string]string{"gcpml-owner": "x"}}, nil, "default_labels", "reserved"},
+		"default label in upper case":   {Config{DefaultLabels: map[string]string{"team": "ML"}}, nil, "default_labels", "lower-case"},
+		"unknown deletion policy":       {Config{DeletionPolicy: "KEEP"}, nil, "deletion_policy", "DELETE, PREVENT, ABANDON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.config.WithEnvironment(environment(c.env...))
