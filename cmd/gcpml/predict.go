@@ -112,7 +112,7 @@ func newPredictCommand(a *app) *cobra.Command {
 		f.Int64Var(&o.chunkRows, "chunk-rows", 10_000, "about how many rows one job predicts")
 		f.StringSliceVar(&o.nullable, "nullable", nil, "OUTPUT `COLUMN`s that may be NULL or an empty array in a good prediction")
 		f.BoolVar(&o.restart, "restart", false, "forget what an interrupted run of the same command has done")
-		f.StringVar(&o.report, "report", "text", "text: the report goes to standard error; json: to standard output")
+		f.StringVar(&o.report, "report", "", "write the report as JSON to `FILE` too; - is standard output")
 	}}, o.guardOptions.group(), o.jobOptions.group(), o.outputOptions.group(), o.connectionOptions.group())
 	return cmd
 }
@@ -165,8 +165,6 @@ func (o *predictOptions) check(flags *pflag.FlagSet, files []string) error {
 		return usagef("--chunk-rows must be at least 1")
 	case o.file != "":
 		return usagef("--output is for predictions that are printed; with --key they go to --into")
-	case o.report != "text" && o.report != "json":
-		return usagef("--report %q is neither text nor json", o.report)
 	}
 	return nil
 }
@@ -407,14 +405,8 @@ func (p *prediction) complete(ctx context.Context, source rowpredict.Source) err
 	return p.failedRows(report.Failed, report.Rows)
 }
 
+// tell reports how a run ended, to people and, if asked for, to programs.
 func (p *prediction) tell(r *rowpredict.Report) error {
-	if p.report == "json" {
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err == nil {
-			_, err = fmt.Fprintf(p.ui.out, "%s\n", text)
-		}
-		return err
-	}
 	what, rest := rows(r.Rows)+" written to "+r.Into, ""
 	if !r.Written {
 		what, rest = rows(r.Rows)+" for "+r.Into, fmt.Sprintf(", %d not tried", r.Pending)
@@ -423,5 +415,19 @@ func (p *prediction) tell(r *rowpredict.Report) error {
 	for _, s := range r.Statuses {
 		p.ui.note("%s failed, %s", rows(s.Rows), s)
 	}
-	return nil
+	if p.report == "" {
+		return nil
+	}
+	build := func() ([]byte, error) {
+		text, err := json.MarshalIndent(r, "", "  ")
+		return append(text, '\n'), err
+	}
+	if p.report != "-" {
+		return writeReport("--report", p.report, build)
+	}
+	text, err := build()
+	if err == nil {
+		_, err = p.ui.out.Write(text)
+	}
+	return err
 }

@@ -384,7 +384,7 @@ func TestPredictKilled(t *testing.T) {
 	}
 	_ = cmd.Wait()
 
-	again := k.command(ctx, "--report", "json")
+	again := k.command(ctx, "--report", "-")
 	var stdout, stderr bytes.Buffer
 	again.Stdout, again.Stderr = &stdout, &stderr
 	if err := again.Start(); err != nil {

@@ -40,6 +40,7 @@ type completion struct {
 	resumed bool
 	rows    int64 // of the source
 	big     int64 // rows beyond the ordinary size, but not too large
+	huge    int64 // rows that no request can hold
 	// done and failed count the rows of finished chunks.
 	done, failed int64
 	lastStatus   string
@@ -331,7 +332,7 @@ func (c *completion) measure(ctx context.Context) error {
 		return err
 	}
 	total, nulls, huge, large, largest := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-	c.rows, c.big = total, large-huge
+	c.rows, c.big, c.huge = total, large-huge, huge
 	if run, ok := rows[0][5].(string); ok {
 		c.runID = run
 	} else {
@@ -465,24 +466,16 @@ func (c *completion) predictAll(ctx context.Context) error {
 
 // chunks plans the work: the same each time for the same work table.
 func (c *completion) chunks(ctx context.Context) ([]chunk, error) {
-	sql, err := c.statistics()
-	rows, err := c.read(ctx, sql, err, integer("limit", requestFor), integer("ordinary", c.limits.ordinary))
-	if err != nil {
-		return nil, err
-	}
-	n, err := integers(rows, 5)
-	if err != nil {
-		return nil, err
-	}
 	var chunks []chunk
-	if ordinary := n[0] - n[3]; ordinary > 0 {
+	if ordinary := c.rows - c.big - c.huge; ordinary > 0 {
 		chunks = ordinaryChunks(ordinary, c.ChunkRows)
 	}
 	if c.big == 0 {
 		return chunks, nil
 	}
-	sql, err = c.large()
-	if rows, err = c.read(ctx, sql, err, integer("limit", requestFor), integer("ordinary", c.limits.ordinary)); err != nil {
+	sql, err := c.large()
+	rows, err := c.read(ctx, sql, err, integer("limit", requestFor), integer("ordinary", c.limits.ordinary))
+	if err != nil {
 		return nil, err
 	}
 	large := make([]measured, len(rows))
