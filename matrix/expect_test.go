@@ -293,7 +293,7 @@ var overcome = map[class]map[group]bool{
 	creates:  {lost: true, slow: true, wait: true, taken: true, conflict: true, odd: true},
 	versions: {lost: true, slow: true, wait: true, inner: true, late: true, garbled: true, conflict: true, odd: true, undone: true},
 	writes:   {lost: true, slow: true, wait: true, inner: true, garbled: true, conflict: true},
-	steps:    {lost: true, slow: true, wait: true, taken: true, conflict: true, precondition: true, odd: true, undone: true},
+	steps:    {lost: true, slow: true, wait: true, taken: true, conflict: true, precondition: true, odd: true},
 	removes:  {lost: true, slow: true, wait: true, conflict: true, missing: true, odd: true, undone: true},
 	edits:    {lost: true, slow: true, wait: true, conflict: true},
 	submits:  {lost: true, slow: true, wait: true, inner: true, late: true, garbled: true, taken: true},
@@ -316,8 +316,10 @@ func exceptionOf(c call, f fault) (e exception, ok bool) {
 const makesNothing = "a call that makes nothing is not answered that something exists"
 
 var exceptions = map[string]exception{
-	// What is to be gone is gone: the next look at the endpoint tells.
-	"endpoints.undeployModel / 404 once": {outcome: succeeds},
+	// The next look shows what is still deployed, and an operation that ended well
+	// without effect is an error: the endpoint would not be what it is to be.
+	"endpoints.undeployModel / 404 once":     {outcome: fails, ownWords: true},
+	"endpoints.undeployModel / 404 for good": {outcome: fails, ownWords: true},
 
 	"endpoints.undeployModel / 409 exists":         {notApplicable, makesNothing, false},
 	"endpoints.mutateDeployedModel / 409 exists":   {notApplicable, makesNothing, false},

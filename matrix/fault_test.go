@@ -35,6 +35,10 @@ const sampleOf = 24
 func TestAccFaultMatrix(t *testing.T) {
 	queues := life{}
 	chance := rand.New(rand.NewPCG(seed, 1))
+	for name, reason := range neverMade {
+		t.Logf("%s: not applicable: %s", name, reason)
+		total.notApplicable.Add(int64(len(faults)))
+	}
 	for _, call := range calls {
 		for _, f := range faults {
 			want, reason := expected(call, f)
