@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	connection "cloud.google.com/go/bigquery/connection/apiv1"
 	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -115,30 +117,15 @@ func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o O
 		return nil, err
 	}
 	marker := o.mark(spec.marker(s.clients.OwnershipID()))
-	var made *connectionpb.Connection
-	err = gcp.Retry(ctx, "bigqueryconnection.connections.create", func(ctx context.Context) (err error) {
-		made, err = client.CreateConnection(ctx, &connectionpb.CreateConnectionRequest{
-			Parent:       apiName(spec.Name).Parent(),
-			ConnectionId: spec.Name.ID,
-			Connection: &connectionpb.Connection{
-				FriendlyName: markerText(marker),
-				Description:  spec.Description,
-				Properties:   &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{}},
-			},
-		})
-		return err
-	})
-	if gcp.IsAlreadyExists(err) {
-		if made, err = s.getConnection(ctx, spec.Name); err != nil {
-			return nil, err
-		}
+	made, existing, err := s.create(ctx, client, spec, marker)
+	if err != nil {
+		return nil, err
+	}
+	if existing {
 		if found := markerIn(made.GetFriendlyName()); made.GetCloudResource() == nil || !marker.Adoptable(found) {
 			return nil, marker.RefuseAdoption("BigQuery connection", spec.Name.String(), found)
 		}
 		o.Progress.tell("adopting connection %s", spec.Name)
-	}
-	if err != nil {
-		return nil, err
 	}
 	out := connectionOf(made)
 	if out.ServiceAccount == "" {
@@ -156,6 +143,38 @@ func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o O
 	}
 	err = s.grant(ctx, spec, out, spec.Roles, o)
 	return out, err
+}
+
+// An id may be taken by what is about to appear, or has just gone.
+const idReleasedAfter = 30 * time.Second
+
+// create sends the create; existing tells that the connection returned was there
+// before.
+func (s *Service) create(ctx context.Context, client *connection.Client, spec ConnectionSpec, marker gcp.Marker) (made *connectionpb.Connection, existing bool, err error) {
+	for began := time.Now(); ; {
+		err = gcp.Retry(ctx, "bigqueryconnection.connections.create", func(ctx context.Context) (err error) {
+			made, err = client.CreateConnection(ctx, &connectionpb.CreateConnectionRequest{
+				Parent:       apiName(spec.Name).Parent(),
+				ConnectionId: spec.Name.ID,
+				Connection: &connectionpb.Connection{
+					FriendlyName: markerText(marker),
+					Description:  spec.Description,
+					Properties:   &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{}},
+				},
+			})
+			return err
+		})
+		if !gcp.IsAlreadyExists(err) {
+			return made, false, err
+		}
+		found, getErr := s.getConnection(ctx, spec.Name)
+		if !gcp.IsNotFound(getErr) {
+			return found, true, getErr
+		}
+		if time.Since(began) > idReleasedAfter || gcp.Sleep(ctx, time.Second) != nil {
+			return nil, false, err
+		}
+	}
 }
 
 func (s ConnectionSpec) friendlyName(m gcp.Marker) string {
