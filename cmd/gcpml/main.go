@@ -29,12 +29,19 @@ type app struct {
 // what is alive at any time is a few megabytes, and most of a process that reads
 // millions of them would be garbage that waits to be collected: by itself Go lets it
 // grow to as much as is alive, and to more while the collector is at work. The limit
-// is soft: a run that needs more gets it, for at most half of the processor time.
-const memoryLimit = 28 << 20
+// is soft: a run that needs more gets it, for at most half of the processor time. The
+// lower percentage makes it begin early enough on a machine that is busy.
+const (
+	memoryLimit = 28 << 20
+	gcPercent   = 50
+)
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	a := &app{ui: newUI(os.Stdout, os.Stderr), stdin: os.Stdin, lookupEnv: os.LookupEnv}
 	err := newRootCommand(a).ExecuteContext(context.Background())
