@@ -218,6 +218,7 @@ func (e *Engine) send(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return err
 	}
+	defer exclusively()()
 	response, err := e.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the SQL engine: %w", err)

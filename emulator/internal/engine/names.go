@@ -212,6 +212,7 @@ func (s *sight) hasFrom(name string) bool {
 
 // qualify completes the names in a query's text.
 func (n *names) qualify(q ast.Query) (out *qualified, err error) {
+	defer exclusively()()
 	root, err := parseTree(q.SQL)
 	if err != nil {
 		return nil, err

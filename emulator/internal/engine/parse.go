@@ -95,6 +95,7 @@ func (e *Engine) Parse(sql string) (script *ast.Script, err error) { return Pars
 
 // Parse is [Engine.Parse] without a running engine.
 func Parse(sql string) (script *ast.Script, err error) {
+	defer exclusively()()
 	root, err := parseTree(sql)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,8 @@ func Parse(sql string) (script *ast.Script, err error) {
 	return script, nil
 }
 
-// parseTree parses a script.
+// parseTree parses a script. The caller holds the library until it is done with
+// the tree.
 func parseTree(sql string) (*googlesql.ASTScript, error) {
 	if err := initParser(); err != nil {
 		return nil, fmt.Errorf("load the SQL parser: %w", err)
