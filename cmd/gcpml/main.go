@@ -32,7 +32,7 @@ type app struct {
 // is soft: a run that needs more gets it, for at most half of the processor time. The
 // lower percentage makes it begin early enough on a machine that is busy.
 const (
-	memoryLimit = 28 << 20
+	memoryLimit = 24 << 20
 	gcPercent   = 50
 )
 
