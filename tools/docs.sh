@@ -21,4 +21,4 @@ export TF_CLI_CONFIG_FILE=$bin/gcpml.tfrc CHECKPOINT_DISABLE=1
 "$cli" -chdir="$work" providers schema -json | sed -E 's#"registry\.(terraform\.io|opentofu\.org)/gcpml/gcpml"#"gcpml"#' > "$work/schema.json"
 (cd "$root/tools/dev" && go build -o "$work/tfplugindocs" github.com/hashicorp/terraform-plugin-docs/cmd/tfplugindocs)
 "$work/tfplugindocs" generate --provider-dir "$root" --provider-name gcpml --providers-schema "$work/schema.json"
-"$work/tfplugindocs" validate --provider-dir "$root" --provider-name gcpml --providers-schema "$work/schema.json"
+"$work/tfplugindocs" validate --provider-dir "$root" --provider-name gcpml --providers-schema "$work/schema.json" 2> "$work/validate.log" > /dev/null || { cat "$work/validate.log"; exit 1; }
