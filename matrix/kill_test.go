@@ -183,8 +183,12 @@ func (c *cell) kill(k kill, command []string) {
 	if k.signal == syscall.SIGINT && k.victim == provider {
 		set.Remove() // go-plugin ignores it, so that the provider goes on as if nothing were
 	}
+	// While it plans on behalf of apply or destroy, Terraform does not tell its
+	// providers to stop: it waits for the read that is held.
+	letGo := time.AfterFunc(5*time.Second, set.Release)
 	out, exit := c.wait(running)
-	if k.signal == syscall.SIGINT && k.victim == both {
+	letGo.Stop()
+	if k.signal == syscall.SIGINT && k.victim == both && changing.MatchString(out) {
 		total.interrupts.add(time.Since(began))
 	}
 	if exit == 0 && k.signal != syscall.SIGINT {
@@ -207,6 +211,9 @@ func (c *cell) outlived() {
 		}
 	}
 }
+
+// changing is what the CLI says when the plan is made and it begins to act.
+var changing = regexp.MustCompile(`: (Creating|Modifying|Destroying)\.\.\.`)
 
 var jobID = regexp.MustCompile(`/jobs/[^/]+$`)
 

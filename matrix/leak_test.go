@@ -6,6 +6,7 @@ package matrix_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,16 +28,19 @@ func TestAccNoGoroutineLeaks(t *testing.T) {
 	}
 	service := vertex.New(clients)
 	name := gcp.Name{Kind: gcp.KindEndpoint, Project: acctest.Project, Location: acctest.Region, ID: "leaks"}
+	tried := 0
 	for _, method := range []string{vertexEndpoints + "CreateEndpoint", longrunning + "GetOperation", vertexEndpoints + "GetEndpoint", longrunning + "ListOperations"} {
 		for _, f := range []acctest.Fault{{Action: acctest.Hold}, {Action: acctest.Hold, Phase: acctest.Before}, {Action: acctest.Reset, Times: -1}} {
 			f.Method = method
+			tried++
+			name.ID = fmt.Sprintf("leaks-%d", tried)
 			set := tw.Fault(t, f)
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() {
+			go func(name gcp.Name) {
 				_, err := service.CreateEndpoint(ctx, vertex.EndpointSpec{Name: name, DisplayName: "leaks", Marker: vertex.EndpointMarker("leaks", name)}, vertex.Report{})
 				ended <- err
-			}()
+			}(name)
 			if !set.Await(10 * time.Second) {
 				t.Errorf("%s was not called", method)
 			}
