@@ -289,8 +289,8 @@ func (w *qualifier) walk(n googlesql.ASTNode, s *sight) {
 	switch kind(n) {
 	case "Query":
 		s = s.within()
-		if with := child(n, "WithClause"); with != nil {
-			recursive := must(with.(*googlesql.ASTWithClause).Recursive())
+		if with, ok := child(n, "WithClause").(*googlesql.ASTWithClause); ok {
+			recursive := must(with.Recursive())
 			entries := children(with)
 			see := func(entry googlesql.ASTNode) {
 				if aliased := child(entry, "AliasedQuery"); aliased != nil {
