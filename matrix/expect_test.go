@@ -10,7 +10,8 @@ import (
 )
 
 // This file is the specification: which calls there are, which faults, and what
-// has to come of each pair. Nothing in it was read off a run.
+// has to come of each pair. Where a run contradicted it, the promise was read
+// again, and either the provider or this table was wrong.
 
 // class says what a call is to the provider, which decides what it may do about a
 // fault.

@@ -21,24 +21,29 @@ import (
 type policy struct {
 	codes  []codes.Code
 	budget time.Duration
+	// attempt bounds one try, so that a server that accepts a call and never
+	// answers is asked again; 0 leaves the bound to the caller's context.
+	attempt time.Duration
 }
 
 var (
 	// read: asking again changes nothing, so any passing fault is tried again.
-	read = policy{[]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Aborted}, 2 * time.Minute}
+	read = policy{[]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Aborted}, 2 * time.Minute, 30 * time.Second}
+	// longRead: a read of which the answer may take long to make or to send.
+	longRead = policy{read.codes, read.budget, 0}
 	// recoverable: the id is ours, so a second send of a call whose answer was
 	// lost meets ALREADY_EXISTS (or NOT_FOUND for a delete) and the caller looks
 	// whether the object is the one it made.
-	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute}
+	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute, 0}
 	// idempotent: a write of absolute values, or one guarded by an etag.
-	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute}
+	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute, 0}
 	// replanned: after a conflict the request itself may be stale (its etag, its
 	// traffic split), so the caller reads the endpoint again and decides anew;
 	// only a lost answer is met by sending the same again.
-	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute}
+	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute, 0}
 	// sentOnce: a second send could double the effect; the caller looks what there
 	// is. Only a rate limit, which had no effect, is waited for.
-	sentOnce = policy{nil, 2 * time.Minute}
+	sentOnce = policy{nil, 2 * time.Minute, 0}
 )
 
 // retries is the one retry table. The generated clients' own retries are off.
@@ -65,13 +70,13 @@ var retries = map[string]policy{
 	"vertex.endpoints.mutateDeployed": replanned,
 	"vertex.operations.get":           read,
 	"vertex.operations.list":          read,
-	"vertex.predict":                  read,
+	"vertex.predict":                  longRead,
 
 	"bigquery.jobs.insert":          recoverable, // the job id is ours
 	"bigquery.jobs.get":             read,
 	"bigquery.jobs.list":            read,
 	"bigquery.jobs.cancel":          idempotent,
-	"bigquery.jobs.getQueryResults": read,
+	"bigquery.jobs.getQueryResults": longRead,
 	"bigquery.models.get":           read,
 	"bigquery.models.list":          read,
 	"bigquery.models.patch":         idempotent, // etag
@@ -109,7 +114,7 @@ func Retry(ctx context.Context, call string, fn func(context.Context) error) err
 	start := time.Now()
 	delay := firstDelay
 	for attempt := 1; ; attempt++ {
-		err := fn(withAttempt(ctx, attempt))
+		err := p.try(withAttempt(ctx, attempt), fn)
 		if err == nil || ctx.Err() != nil || !p.allows(err) {
 			return err
 		}
@@ -129,6 +134,15 @@ func Retry(ctx context.Context, call string, fn func(context.Context) error) err
 		}
 		delay = min(2*delay, maxDelay)
 	}
+}
+
+func (p policy) try(ctx context.Context, fn func(context.Context) error) error {
+	if p.attempt > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.attempt)
+		defer cancel()
+	}
+	return fn(ctx)
 }
 
 func (p policy) allows(err error) bool {

@@ -115,6 +115,22 @@ func TestRetryEnds(t *testing.T) {
 	})
 }
 
+func TestAReadThatIsNeverAnsweredIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		err := Retry(t.Context(), "bigquery.models.get", func(ctx context.Context) error {
+			if tries++; tries > 1 {
+				return nil
+			}
+			<-ctx.Done() // accepted, and never answered
+			return ctx.Err()
+		})
+		if err != nil || tries != 2 {
+			t.Errorf("%d tries, %v", tries, err)
+		}
+	})
+}
+
 func TestNothingListensIsToldInSeconds(t *testing.T) {
 	for name, down := range map[string]error{
 		"gRPC": status.Error(codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`),
