@@ -191,17 +191,9 @@ func (s *Service) create(ctx context.Context, spec EndpointSpec, r Report) (*End
 }
 
 // changes are the fields that differ, as paths of an update mask.
-func (s EndpointSpec) changes(have *Endpoint) (paths []string) {
-	if s.DisplayName != have.DisplayName {
-		paths = append(paths, "display_name")
-	}
-	if s.Description != have.Description {
-		paths = append(paths, "description")
-	}
-	if !maps.Equal(s.Marker.Merge(have.labels, s.Labels, s.DropLabels), have.labels) {
-		paths = append(paths, "labels")
-	}
-	return paths
+func (s EndpointSpec) changes(have *Endpoint) []string {
+	want := described{s.DisplayName, s.Description, s.Marker.Merge(have.labels, s.Labels, s.DropLabels)}
+	return want.changes(described{have.DisplayName, have.Description, have.labels})
 }
 
 // resolve gives every deployment the number of its model's version, and its

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -231,17 +230,9 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 }
 
 // changes are the fields that differ, as paths of an update mask.
-func (s ModelSpec) changes(have *Model) (paths []string) {
-	if s.DisplayName != have.DisplayName {
-		paths = append(paths, "display_name")
-	}
-	if s.Description != have.Description {
-		paths = append(paths, "description")
-	}
-	if !maps.Equal(s.Marker.Merge(have.labels, s.Labels, s.DropLabels), have.labels) {
-		paths = append(paths, "labels")
-	}
-	return paths
+func (s ModelSpec) changes(have *Model) []string {
+	want := described{s.DisplayName, s.Description, s.Marker.Merge(have.labels, s.Labels, s.DropLabels)}
+	return want.changes(described{have.DisplayName, have.Description, have.labels})
 }
 
 // versionAlias is the alias that a version of our making carries from its upload

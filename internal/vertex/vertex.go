@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,26 @@ func settle(ctx context.Context, client operations, name gcp.Name, r Report) (wa
 		}
 	}
 	return len(running) > 0, ctx.Err()
+}
+
+// described is what models and endpoints have that can be written in place.
+type described struct {
+	displayName, description string
+	labels                   map[string]string
+}
+
+// changes are the fields in which have differs, as paths of an update mask.
+func (want described) changes(have described) (paths []string) {
+	if want.displayName != have.displayName {
+		paths = append(paths, "display_name")
+	}
+	if want.description != have.description {
+		paths = append(paths, "description")
+	}
+	if !maps.Equal(want.labels, have.labels) {
+		paths = append(paths, "labels")
+	}
+	return paths
 }
 
 // A pause is a series of growing waits with a common end.
