@@ -231,10 +231,16 @@ func interrupted(ctx context.Context, err error) error {
 func isOneOf(err error, wanted ...codes.Code) bool { return slices.Contains(wanted, gcp.Code(err)) }
 
 // Await waits for an operation that an earlier process started on an object of
-// this name, should it still run. What came of it is seen on the object.
+// this name, should it still run; for all that run on it when the operation is
+// not known (""), because its answer was lost. What came of it is seen on the
+// object.
 func (s *Service) Await(ctx context.Context, name gcp.Name, operation string, r Report) error {
 	client, err := s.clients.Endpoints(ctx, name.Location) // any client of the location can read operations
 	if err != nil {
+		return err
+	}
+	if operation == "" {
+		_, err := settle(ctx, client, name, r)
 		return err
 	}
 	r.progress("waiting for operation %s, which was started earlier", operation)

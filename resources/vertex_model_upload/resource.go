@@ -250,7 +250,8 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	defer cancel()
 	service := vertex.New(r.clients)
 	m, err := service.ReadModel(ctx, state.name())
-	if gcp.IsNotFound(err) && private.Operation != "" {
+	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
+	if gcp.IsNotFound(err) && unfinished {
 		// The upload was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			m, err = service.ReadModel(ctx, state.name())
