@@ -258,7 +258,10 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	if err != nil {
 		return err
 	}
-	if made.ServiceAccount != "" {
+	foreign := found != nil && !connectionOf(found).Identity.Is(made.Incarnation, made.Created)
+	// Of a connection that another state has taken over, the grants are, too.
+	takenOver := foreign && found.GetCloudResource().GetServiceAccountId() == made.ServiceAccount
+	if made.ServiceAccount != "" && !takenOver {
 		if err := s.clients.RevokeRoles(ctx, name.Project, "serviceAccount:"+made.ServiceAccount, made.Roles); err != nil {
 			return fmt.Errorf("taking %s from %s: %w", strings.Join(made.Roles, ", "), made.ServiceAccount, err)
 		}
@@ -266,7 +269,7 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	switch {
 	case found == nil:
 		return nil
-	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created):
+	case foreign:
 		return ErrForeign
 	}
 	client, err := s.clients.Connections(ctx)

@@ -84,10 +84,14 @@ type Object struct {
 }
 
 // Is reports whether the object found is the one remembered: by the random mark
-// that we put on it, or, should somebody have removed that, by its time of
-// creation.
+// that we put on it, or by its time of creation, should somebody have removed the
+// mark or Terraform have lost it with a provider that was killed. Another mark
+// means that another state has taken the object over.
 func (o Object) Is(found Object) bool {
-	return o.Incarnation == found.Incarnation || !o.CreateTime.IsZero() && o.CreateTime.Equal(found.CreateTime)
+	if o.Incarnation != "" && found.Incarnation != "" {
+		return o.Incarnation == found.Incarnation
+	}
+	return !o.CreateTime.IsZero() && o.CreateTime.Equal(found.CreateTime)
 }
 
 // ErrReplaced means that another object now has the name of ours, which is gone.
