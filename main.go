@@ -6,13 +6,13 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
 	"os"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/gcpml/terraform-provider-gcpml/provider"
 )
@@ -23,13 +23,13 @@ var version = "dev"
 func main() {
 	debug := flag.Bool("debug", false, "run under a debugger, apart from Terraform")
 	flag.Parse()
-	if !*debug {
+	var options []tf6server.ServeOpt
+	if *debug {
+		options = append(options, tf6server.WithManagedDebug())
+	} else {
 		go exitWithParent()
 	}
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: provider.Address,
-		Debug:   *debug,
-	})
+	err := tf6server.Serve(provider.Address, func() tfprotov6.ProviderServer { return provider.NewServer(version) }, options...)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -18,4 +18,5 @@
 //
 // `make test` runs a sample, `make test-matrix` everything, with one table at the
 // end. What is sampled follows from a seed that is printed; GCPML_MATRIX_SEED sets it.
+// GCPML_MATRIX_ONLY, a regular expression, runs single cells by their names.
 package matrix

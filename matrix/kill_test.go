@@ -74,6 +74,13 @@ const (
 	signalSample = 6
 )
 
+// isWanted thins out the signals other than SIGKILL, where all kills run.
+func (k kill) isWanted(chance *rand.Rand) bool {
+	drawn := chance.IntN(signalSample) == 0
+	ctrlC := k.signal == syscall.SIGINT && k.victim == both
+	return !everything() || only != nil || k.signal == syscall.SIGKILL || ctrlC || drawn
+}
+
 // Processes are killed at every call.
 func TestAccKillMatrix(t *testing.T) {
 	pool := newLabs(t, slowly...)
@@ -89,8 +96,7 @@ func TestAccKillMatrix(t *testing.T) {
 				if chance.IntN(3) == 0 {
 					k.phase = acctest.Before
 				}
-				ctrlC := signal == syscall.SIGINT && victim == both
-				if everything() && (signal == syscall.SIGKILL || ctrlC) || everything() && chance.IntN(signalSample) == 0 || chance.IntN(killSample) == 0 {
+				if chosen(k, chance, killSample) && k.isWanted(chance) {
 					queues[b.stage] = append(queues[b.stage], k)
 				}
 			}

@@ -5,7 +5,9 @@ package matrix_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -49,6 +51,24 @@ func (d *durations) quantile(q float64) time.Duration {
 
 // everything reports whether all cells are to run, not a sample.
 func everything() bool { return os.Getenv("GCPML_MATRIX") == "all" }
+
+// only are the cells to run, when GCPML_MATRIX_ONLY is set, a regular expression.
+var only = func() *regexp.Regexp {
+	if pattern := os.Getenv("GCPML_MATRIX_ONLY"); pattern != "" {
+		return regexp.MustCompile(pattern)
+	}
+	return nil
+}()
+
+// chosen reports whether a cell is to run: all of them, those asked for, or one
+// in so many.
+func chosen(cell fmt.Stringer, chance *rand.Rand, oneIn int) bool {
+	drawn := chance.IntN(oneIn) == 0
+	if only != nil {
+		return only.MatchString(cell.String())
+	}
+	return everything() || drawn
+}
 
 // seed is that of all samples.
 var seed = func() uint64 {
