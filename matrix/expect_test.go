@@ -333,7 +333,7 @@ var exceptions = map[string]exception{
 	// The endpoint looks deleted, and the model tells that it is not.
 	"endpoints.get during destroy / 404 for good": {outcome: fails, ownWords: true},
 	"endpoints.get of the gate / 404 for good":    {outcome: fails, ownWords: true},
-	"models.delete / operation without effect": {outcome: fails, ownWords: true},
+	"models.delete / operation without effect":    {outcome: fails, ownWords: true},
 
 	"endpoints.undeployModel / 409 exists":         {notApplicable, makesNothing, false},
 	"endpoints.mutateDeployedModel / 409 exists":   {notApplicable, makesNothing, false},
