@@ -233,6 +233,7 @@ func isOneOf(err error, wanted ...codes.Code) bool { return slices.Contains(want
 // Await waits for an operation that an earlier process started on an object of
 // this name, should it still run. What came of it is seen on the object.
 func (s *Service) Await(ctx context.Context, name gcp.Name, operation string, r Report) error {
+	ctx = s.clients.Polling(ctx)
 	client, err := s.clients.Endpoints(ctx, name.Location) // any client of the location can read operations
 	if err != nil {
 		return err
