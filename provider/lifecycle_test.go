@@ -34,6 +34,16 @@ func labelled(labels string) string {
 // labels reads the labels on the server, without marks, by resource type.
 func labels(t *testing.T, tw *acctest.Twin) map[string]map[string]string {
 	t.Helper()
+	all := allLabels(t, tw)
+	for resource := range all {
+		all[resource] = gcp.UserLabels(all[resource])
+	}
+	return all
+}
+
+// allLabels reads the labels on the server, by resource type.
+func allLabels(t *testing.T, tw *acctest.Twin) map[string]map[string]string {
+	t.Helper()
 	models, endpoints, bq := apis(t, tw)
 	m, err := models.GetModel(t.Context(), &aiplatformpb.GetModelRequest{Name: modelName})
 	if err != nil {
@@ -47,7 +57,7 @@ func labels(t *testing.T, tw *acctest.Twin) map[string]map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]map[string]string{"model": gcp.UserLabels(m.GetLabels()), "endpoint": gcp.UserLabels(e.GetLabels()), "remote model": gcp.UserLabels(r.Labels)}
+	return map[string]map[string]string{"model": m.GetLabels(), "endpoint": e.GetLabels(), "remote model": r.Labels}
 }
 
 // relabel changes the labels on the server, marks included.
@@ -136,6 +146,42 @@ func TestAccLabels(t *testing.T) {
 	if err := tw.CheckDestroy(nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// The label that tells of Terraform comes with the first apply, or with a later
+// change if that is what the provider is told. It makes no difference in any plan.
+func TestAccAttributionLabel(t *testing.T) {
+	t.Parallel()
+	const no, proactive = "add_terraform_attribution_label = false", `terraform_attribution_label_addition_strategy = "PROACTIVE"`
+	expect := func(t *testing.T, tw *acctest.Twin, want string) {
+		t.Helper()
+		for resource, got := range allLabels(t, tw) {
+			if got["goog-terraform-provisioned"] != want {
+				t.Errorf("the %s has %v, want %q", resource, got, want)
+			}
+		}
+	}
+	t.Run("by default", func(t *testing.T) {
+		tw, cli := start(t, stack("1"))
+		cli.Must("apply", "-auto-approve", "-no-color")
+		expect(t, tw, "true")
+		emptyPlan(t, cli)
+		cli.Write(tw.Config(labelled(`{ team = "a" }`), no))
+		cli.Must("apply", "-auto-approve", "-no-color")
+		expect(t, tw, "true") // what is there stays
+		emptyPlan(t, cli)
+	})
+	t.Run("later", func(t *testing.T) {
+		tw, cli := start(t, "")
+		for _, step := range []struct{ labels, argument, want string }{
+			{`{}`, no, ""}, {`{ team = "a" }`, "", ""}, {`{ team = "a" }`, proactive, ""}, {`{ team = "b" }`, proactive, "true"},
+		} {
+			cli.Write(tw.Config(labelled(step.labels), step.argument))
+			cli.Must("apply", "-auto-approve", "-no-color")
+			expect(t, tw, step.want)
+			emptyPlan(t, cli)
+		}
+	})
 }
 
 // What the state says decides: PREVENT is an error of the plan, ABANDON leaves all

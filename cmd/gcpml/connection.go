@@ -35,10 +35,15 @@ func (o *connectionOptions) group() optionGroup {
 		f.StringVar(&o.config.Credentials, "credentials", "", "credentials `FILE` (GOOGLE_CREDENTIALS)")
 		f.StringVar(&o.accessTokenFile, "access-token-file", "", "`FILE` that holds an OAuth access token (GOOGLE_OAUTH_ACCESS_TOKEN is the token)")
 		f.StringVar(&o.config.ImpersonateServiceAccount, "impersonate-service-account", "", "service account to act as (GOOGLE_IMPERSONATE_SERVICE_ACCOUNT)")
+		f.StringVar(&o.config.BillingProject, "billing-project", "", "project to charge quota and cost of API calls to, in the place of the credential's (GOOGLE_BILLING_PROJECT with USER_PROJECT_OVERRIDE=true)")
+		f.StringVar(&o.config.RequestReason, "request-reason", "", "reason of the calls, for audit logs (CLOUDSDK_CORE_REQUEST_REASON)")
+		f.StringVar(&o.config.UniverseDomain, "universe-domain", "", "domain of the APIs, for a Google Cloud other than the public one")
 		f.StringVar(&o.config.EmulatorHost, "emulator-host", "", "`HOST:PORT` of a gcpml-emulator to send every call to, without credentials (GCPML_EMULATOR_HOST)")
 		f.StringVar(&o.config.BigQueryEndpoint, "big-query-custom-endpoint", "", "`URL` of the BigQuery API, ending in /bigquery/v2/ (GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT)")
 		f.StringVar(&o.config.VertexAIEndpoint, "vertex-ai-custom-endpoint", "", "`URL` of the Vertex AI API, ending in /v1/ (GOOGLE_VERTEX_AI_CUSTOM_ENDPOINT)")
 		f.StringVar(&o.config.BigQueryConnectionEndpoint, "bigquery-connection-custom-endpoint", "", "`URL` of the BigQuery Connection API, ending in /v1/ (GOOGLE_BIGQUERY_CONNECTION_CUSTOM_ENDPOINT)")
+		f.StringVar(&o.config.ResourceManagerEndpoint, "resource-manager-custom-endpoint", "", "`URL` of the Resource Manager API, ending in /v1/ (GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT)")
+		f.StringVar(&o.config.StorageEndpoint, "storage-custom-endpoint", "", "`URL` of the Cloud Storage API, ending in /storage/v1/ (GOOGLE_STORAGE_CUSTOM_ENDPOINT)")
 		f.BoolVarP(&o.verbose, "verbose", "v", false, "tell of every API call on standard error")
 	}}
 }
@@ -51,6 +56,8 @@ func (o *connectionOptions) settings() map[string]*string {
 		"impersonate_service_account": &o.config.ImpersonateServiceAccount, "emulator_host": &o.config.EmulatorHost,
 		"big_query_custom_endpoint": &o.config.BigQueryEndpoint, "vertex_ai_custom_endpoint": &o.config.VertexAIEndpoint,
 		"bigquery_connection_custom_endpoint": &o.config.BigQueryConnectionEndpoint,
+		"resource_manager_custom_endpoint":    &o.config.ResourceManagerEndpoint, "storage_custom_endpoint": &o.config.StorageEndpoint,
+		"billing_project": &o.config.BillingProject, "request_reason": &o.config.RequestReason, "universe_domain": &o.config.UniverseDomain,
 	}
 }
 
@@ -66,6 +73,9 @@ func (o connectionOptions) connect(ctx context.Context, a *app) (*gcp.Clients, e
 		}
 	}
 	o.config.UserAgent = "gcpml/" + versionText()
+	if o.config.BillingProject != "" {
+		o.config.UserProjectOverride = new(true) // nobody names a project that is not to be charged
+	}
 	config, err := o.config.WithEnvironment(a.lookupEnv)
 	if err != nil {
 		return nil, configError(err)
@@ -76,6 +86,9 @@ func (o connectionOptions) connect(ctx context.Context, a *app) (*gcp.Clients, e
 		if *field == "" && (key != "credentials" || !hasCredential) {
 			*field = a.profile.text(key)
 		}
+	}
+	if o.config.UserProjectOverride == nil && config.BillingProject == "" && o.config.BillingProject != "" {
+		o.config.UserProjectOverride = new(true)
 	}
 	if file := a.profile.text("access_token_file"); file != "" && !hasCredential && o.config.Credentials == "" {
 		if err := o.readToken(file); err != nil {

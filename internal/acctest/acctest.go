@@ -220,3 +220,20 @@ func (tw *Twin) SQL(t testing.TB, sql string) *bigquery.QueryResponse {
 	}
 	return resp
 }
+
+// Call is one API call that the emulator has noted.
+type Call struct {
+	// Method is the full gRPC method, or the HTTP method and the path.
+	Method   string
+	Resource string
+	// Code is the canonical code, such as "OK".
+	Code string
+}
+
+// Calls returns the API calls so far, oldest first.
+func (tw *Twin) Calls(t testing.TB) []Call {
+	t.Helper()
+	var journal struct{ Entries []Call }
+	tw.get(t, "journal", &journal)
+	return journal.Entries
+}

@@ -135,7 +135,7 @@ func path(parts ...string) string { return strings.Join(parts, ".") }
 // the patch that writes them, our DDL job: it carries the same marker, succeeded,
 // and ran when the model was created.
 func (s *Service) CreateModel(ctx context.Context, spec ModelSpec, o Options) (*Model, error) {
-	marker := o.mark(spec.marker(s.clients.OwnershipID()))
+	marker := s.clients.Marked(o.mark(spec.marker(s.clients.OwnershipID())))
 	location, err := s.preflight(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (s *Service) adopt(ctx context.Context, spec ModelSpec, location string, ma
 // since a replacement may lose them. The returned model is what the server has, also
 // together with an error; nil if it is not known.
 func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, o Options) (*Model, error) {
-	marker := o.mark(spec.marker(s.clients.OwnershipID()))
+	marker := s.clients.Marked(o.mark(spec.marker(s.clients.OwnershipID())))
 	m, err := s.getModel(ctx, spec.Name, false)
 	if err != nil && !gcp.IsNotFound(err) {
 		return nil, err

@@ -5,32 +5,26 @@ package gcp
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
-	"time"
 
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	"cloud.google.com/go/auth"
-	"cloud.google.com/go/auth/credentials"
-	"cloud.google.com/go/auth/credentials/impersonate"
 	connection "cloud.google.com/go/bigquery/connection/apiv1"
 	resourcemanager "cloud.google.com/go/resourcemanager/apiv3"
 	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
 	"google.golang.org/api/bigquery/v2"
 	"google.golang.org/api/option"
+	"google.golang.org/api/storage/v1"
 	gtransport "google.golang.org/api/transport/grpc"
 	htransport "google.golang.org/api/transport/http"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 )
-
-const cloudPlatformScope = "https://www.googleapis.com/auth/cloud-platform"
 
 // Clients makes the Google clients that a configuration calls for, each once.
 // It is safe for concurrent use.
@@ -47,7 +41,7 @@ type Clients struct {
 
 // Connect checks the credentials of a configuration that came from
 // [Config.WithEnvironment] and returns its clients. It makes no API call.
-func Connect(_ context.Context, c Config) (*Clients, error) {
+func Connect(ctx context.Context, c Config) (*Clients, error) {
 	c, err := c.normalised()
 	if err != nil {
 		return nil, err
@@ -56,68 +50,8 @@ func Connect(_ context.Context, c Config) (*Clients, error) {
 	if clients.plaintext() {
 		return clients, nil
 	}
-	clients.creds, err = c.credentials()
+	clients.creds, err = c.credentials(ctx)
 	return clients, err
-}
-
-// credentials resolves the user's credential settings. Errors never hold the
-// text of a credential.
-func (c Config) credentials() (*auth.Credentials, error) {
-	creds, err := c.sourceCredentials()
-	if err != nil || c.ImpersonateServiceAccount == "" {
-		return creds, err
-	}
-	creds, err = impersonate.NewCredentials(&impersonate.CredentialsOptions{
-		TargetPrincipal: c.ImpersonateServiceAccount,
-		Scopes:          []string{cloudPlatformScope},
-		Credentials:     creds,
-	})
-	if err != nil {
-		return nil, &ConfigError{"impersonate_service_account", "cannot be used: " + err.Error()}
-	}
-	return creds, nil
-}
-
-func (c Config) sourceCredentials() (*auth.Credentials, error) {
-	options := &credentials.DetectOptions{Scopes: []string{cloudPlatformScope}}
-	if c.AccessToken != "" {
-		return auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: staticToken(c.AccessToken)}), nil
-	}
-	if c.Credentials == "" {
-		creds, err := credentials.DetectDefault(options)
-		if err != nil {
-			return nil, &ConfigError{"credentials", "none are set and no Application Default Credentials were found: run `gcloud auth application-default login`, set credentials or access_token, or set emulator_host (" + emulatorVariable + ") to work with the emulator"}
-		}
-		return creds, nil
-	}
-	content := []byte(c.Credentials)
-	if !strings.HasPrefix(strings.TrimSpace(c.Credentials), "{") {
-		var err error
-		if content, err = os.ReadFile(c.Credentials); err != nil {
-			return nil, &ConfigError{"credentials", "is neither JSON nor a readable file"}
-		}
-	}
-	var kind struct{ Type credentials.CredType }
-	if err := json.Unmarshal(content, &kind); err != nil {
-		return nil, &ConfigError{"credentials", "is not valid JSON"}
-	}
-	switch kind.Type {
-	case credentials.ServiceAccount, credentials.AuthorizedUser, credentials.ImpersonatedServiceAccount, credentials.ExternalAccount:
-	default:
-		return nil, &ConfigError{"credentials", fmt.Sprintf("the type %q is not supported: use service_account, authorized_user, impersonated_service_account or external_account", kind.Type)}
-	}
-	creds, err := credentials.NewCredentialsFromJSON(kind.Type, content, options)
-	if err != nil {
-		return nil, &ConfigError{"credentials", fmt.Sprintf("this %s credential cannot be used: a field is missing or malformed", kind.Type)}
-	}
-	return creds, nil
-}
-
-type staticToken string
-
-func (t staticToken) Token(context.Context) (*auth.Token, error) {
-	// A year ahead, so that no refresh is tried: a refused token shows as UNAUTHENTICATED.
-	return &auth.Token{Value: string(t), Type: "Bearer", Expiry: time.Now().AddDate(1, 0, 0)}, nil
 }
 
 // Config returns the configuration in use.
@@ -131,6 +65,18 @@ func (c *Clients) Project() string { return c.config.Project }
 
 // Region returns the default Vertex AI location, "" when none is set.
 func (c *Clients) Region() string { return c.config.Region }
+
+// Marked completes a marker with what the configuration says about labels.
+func (c *Clients) Marked(m Marker) Marker {
+	m.Attribution = c.config.Attribution
+	return m
+}
+
+// Polling returns a context under which operations are looked at as often as the
+// configuration says.
+func (c *Clients) Polling(ctx context.Context) context.Context {
+	return context.WithValue(ctx, pollKey{}, c.config.PollInterval)
+}
 
 // OwnershipID returns the configured ownership id, "" when adoption is off.
 func (c *Clients) OwnershipID() string { return c.config.OwnershipID }
@@ -196,7 +142,7 @@ func (c *Clients) Predictions(ctx context.Context, location string) (*aiplatform
 // Connections returns the client for BigQuery connections.
 func (c *Clients) Connections(ctx context.Context) (*connection.Client, error) {
 	return once(c, "BigQuery connections", func() (*connection.Client, func() error, error) {
-		k, err := connection.NewClient(detached(ctx), c.grpcOptions(hostOf(c.config.BigQueryConnectionEndpoint, "bigqueryconnection.googleapis.com:443"))...)
+		k, err := connection.NewClient(detached(ctx), c.grpcOptions(c.host(c.config.BigQueryConnectionEndpoint, "bigqueryconnection"))...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -209,7 +155,7 @@ func (c *Clients) Connections(ctx context.Context) (*connection.Client, error) {
 // IAM policy of projects.
 func (c *Clients) Projects(ctx context.Context) (*resourcemanager.ProjectsClient, error) {
 	return once(c, "projects", func() (*resourcemanager.ProjectsClient, func() error, error) {
-		p, err := resourcemanager.NewProjectsClient(detached(ctx), c.grpcOptions("cloudresourcemanager.googleapis.com:443")...)
+		p, err := resourcemanager.NewProjectsClient(detached(ctx), c.grpcOptions(c.host(c.config.ResourceManagerEndpoint, "cloudresourcemanager"))...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -221,37 +167,57 @@ func (c *Clients) Projects(ctx context.Context) (*resourcemanager.ProjectsClient
 // BigQuery returns the raw BigQuery v2 client: the high-level one hides the
 // fields of remote models and retries on its own.
 func (c *Clients) BigQuery(ctx context.Context) (*bigquery.Service, error) {
-	transport, err := c.BigQueryHTTP(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return once(c, "BigQuery", func() (*bigquery.Service, func() error, error) {
-		options := []option.ClientOption{option.WithHTTPClient(transport), option.WithUserAgent(c.config.UserAgent)}
-		endpoint := c.config.BigQueryEndpoint
-		if c.Emulated() {
-			endpoint = "http://" + c.config.EmulatorHost + "/bigquery/v2/"
-		}
-		if endpoint != "" {
-			options = append(options, option.WithEndpoint(endpoint))
-		}
-		s, err := bigquery.NewService(detached(ctx), options...)
-		return s, func() error { return nil }, err
-	})
+	return restClient(ctx, c, "BigQuery", c.base(c.config.BigQueryEndpoint, "bigquery", "/bigquery/v2/"), bigquery.NewService)
 }
 
 // BigQueryHTTP returns the HTTP client that the client of [Clients.BigQuery] uses,
 // for answers that are too large to be decoded by it.
-func (c *Clients) BigQueryHTTP(ctx context.Context) (*http.Client, error) {
-	return once(c, "BigQuery over HTTP", func() (*http.Client, func() error, error) {
-		base := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
-		transport := http.RoundTripper(observedTransport{base, c.config.OnCall})
+func (c *Clients) BigQueryHTTP(ctx context.Context) (*http.Client, error) { return c.http(ctx) }
+
+// Storage returns the raw Cloud Storage v1 client, which does not retry by itself.
+func (c *Clients) Storage(ctx context.Context) (*storage.Service, error) {
+	return restClient(ctx, c, "Cloud Storage", c.base(c.config.StorageEndpoint, "storage", "/storage/v1/"), storage.NewService)
+}
+
+// base is the address of a REST API.
+func (c *Clients) base(endpoint, api, path string) string {
+	switch {
+	case c.Emulated():
+		return "http://" + c.config.EmulatorHost + path
+	case endpoint != "":
+		return endpoint
+	}
+	return "https://" + api + "." + c.config.universe() + path
+}
+
+func restClient[T any](ctx context.Context, c *Clients, key, base string, build func(context.Context, ...option.ClientOption) (T, error)) (T, error) {
+	transport, err := c.http(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return once(c, key, func() (T, func() error, error) {
+		s, err := build(detached(ctx), option.WithHTTPClient(transport), option.WithUserAgent(c.config.UserAgent), option.WithEndpoint(base))
+		return s, func() error { return nil }, err
+	})
+}
+
+// http returns the HTTP client of the REST APIs.
+func (c *Clients) http(ctx context.Context) (*http.Client, error) {
+	return once(c, "HTTP", func() (*http.Client, func() error, error) {
+		base, idle := c.config.transport, func() {}
+		if base == nil {
+			own := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
+			base, idle = own, own.CloseIdleConnections
+		}
+		transport := http.RoundTripper(observedTransport{base, c.config.RequestTimeout, c.config.OnCall})
 		if !c.plaintext() {
 			var err error
-			if transport, err = htransport.NewTransport(detached(ctx), transport, option.WithAuthCredentials(c.creds), option.WithUserAgent(c.config.UserAgent)); err != nil {
+			if transport, err = htransport.NewTransport(detached(ctx), transport, c.identity()...); err != nil {
 				return nil, nil, err
 			}
 		}
-		return &http.Client{Transport: transport}, func() error { base.CloseIdleConnections(); return nil }, nil
+		return &http.Client{Transport: transport}, func() error { idle(); return nil }, nil
 	})
 }
 
@@ -259,7 +225,7 @@ func (c *Clients) BigQueryHTTP(ctx context.Context) (*http.Client, error) {
 // stub: what the generated client adds to it are retries, which are ours to decide.
 func (c *Clients) BigQueryStorage(ctx context.Context) (*grpc.ClientConn, error) {
 	return once(c, "BigQuery Storage", func() (*grpc.ClientConn, func() error, error) {
-		connection, err := gtransport.Dial(detached(ctx), append(c.grpcOptions("bigquerystorage.googleapis.com:443"),
+		connection, err := gtransport.Dial(detached(ctx), append(c.grpcOptions(c.storageReadHost()),
 			// Messages hold up to 10 MB of rows, more than gRPC accepts by itself.
 			option.WithGRPCDialOption(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32))),
 			// What may be on its way at any time. Left alone gRPC lets it grow to 16 MB,
@@ -342,11 +308,24 @@ func (c *Clients) Close() error {
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 func (c *Clients) vertexHost(location string) string {
-	host := location + "-aiplatform.googleapis.com:443"
 	if location == "global" {
-		host = "aiplatform.googleapis.com:443"
+		return c.host(c.config.VertexAIEndpoint, "aiplatform")
 	}
-	return hostOf(c.config.VertexAIEndpoint, host)
+	return c.host(c.config.VertexAIEndpoint, location+"-aiplatform")
+}
+
+// storageReadHost is that of the BigQuery Storage API, which has no custom endpoint
+// of its own: with the others on loopback, it is where BigQuery is.
+func (c *Clients) storageReadHost() string {
+	if c.plaintext() {
+		return c.host(c.config.BigQueryEndpoint, "")
+	}
+	return c.host("", "bigquerystorage")
+}
+
+// host is where an API is called by gRPC: at a custom endpoint, or the default.
+func (c *Clients) host(endpoint, api string) string {
+	return hostOf(endpoint, api+"."+c.config.universe()+":443")
 }
 
 // hostOf returns host:port of a custom endpoint, or the default.
@@ -362,49 +341,32 @@ func hostOf(endpoint, otherwise string) string {
 }
 
 func (c *Clients) grpcOptions(host string) []option.ClientOption {
-	observe := option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(observedUnary(c.config.OnCall)))
-	agent := option.WithUserAgent(c.config.UserAgent)
-	if c.plaintext() {
-		if c.Emulated() {
-			host = c.config.EmulatorHost
-		}
-		return []option.ClientOption{
-			observe, agent, option.WithEndpoint(host), option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-		}
+	options := []option.ClientOption{
+		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(observedUnary(c.config.RequestTimeout, c.config.OnCall))),
 	}
-	return []option.ClientOption{observe, agent, option.WithEndpoint(host), option.WithAuthCredentials(c.creds)}
+	for _, o := range c.config.dialOptions {
+		options = append(options, option.WithGRPCDialOption(o))
+	}
+	if !c.plaintext() {
+		return append(append(options, option.WithEndpoint(host)), c.identity()...)
+	}
+	if c.Emulated() {
+		host = c.config.EmulatorHost
+	}
+	return append(options, option.WithUserAgent(c.config.UserAgent), option.WithEndpoint(host), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 }
 
-func observedUnary(observe CallObserver) grpc.UnaryClientInterceptor {
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		start := time.Now()
-		err := invoker(ctx, method, req, reply, cc, opts...)
-		if observe != nil {
-			observe(ctx, Call{Method: method, Code: Code(err), Latency: time.Since(start), Attempt: attemptOf(ctx)})
-		}
-		return err
+// identity is what every request says about its sender.
+func (c *Clients) identity() []option.ClientOption {
+	options := []option.ClientOption{
+		option.WithAuthCredentials(c.creds), option.WithUserAgent(c.config.UserAgent), option.WithUniverseDomain(c.config.universe()),
 	}
-}
-
-type observedTransport struct {
-	base    http.RoundTripper
-	observe CallObserver
-}
-
-func (t observedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	start := time.Now()
-	resp, err := t.base.RoundTrip(r)
-	if t.observe == nil {
-		return resp, err
+	if project := c.config.quotaProject(); project != "" {
+		options = append(options, option.WithQuotaProject(project))
 	}
-	call := Call{Method: r.Method + " " + r.URL.Path, Latency: time.Since(start), Attempt: attemptOf(r.Context())}
-	if err != nil {
-		call.Code = Code(err)
-	} else {
-		call.Code = codeOfHTTP(resp.StatusCode)
-		call.RequestID = resp.Header.Get("X-Goog-Request-Id")
+	if c.config.RequestReason != "" {
+		options = append(options, option.WithRequestReason(c.config.RequestReason))
 	}
-	t.observe(r.Context(), call)
-	return resp, err
+	return options
 }

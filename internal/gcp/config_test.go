@@ -63,6 +63,11 @@ func TestWrongConfigurations(t *testing.T) {
 		"ownership id in upper case":    {Config{OwnershipID: "Prod"}, nil, "ownership_id", "lower-case"},
 		"reserved default label":        {Config{DefaultLabels: map[string]string{"gcpml-owner": "x"}}, nil, "default_labels", "reserved"},
 		"default label in upper case":   {Config{DefaultLabels: map[string]string{"team": "ML"}}, nil, "default_labels", "lower-case"},
+		"four on loopback":              {func() Config { c := onLoopback(); c.StorageEndpoint = ""; return c }(), nil, "resource_manager_custom_endpoint", "storage_custom_endpoint is not"},
+		"http and https on loopback":    {func() Config { c := onLoopback(); c.StorageEndpoint = "https://localhost/storage/v1/"; return c }(), nil, "storage_custom_endpoint", "both be"},
+		"emulator and external":         {Config{EmulatorHost: "localhost:1", ExternalCredentials: &ExternalCredentials{"a", "b@c", "d"}}, nil, "emulator_host", "external_credentials"},
+		"emulator and storage":          {Config{EmulatorHost: "localhost:1", StorageEndpoint: "https://x/storage/v1/"}, nil, "storage_custom_endpoint", "conflicts with emulator_host"},
+		"emulator and manager":          {Config{EmulatorHost: "localhost:1"}, []string{"GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT", "https://x/v1/"}, "resource_manager_custom_endpoint", "conflicts with emulator_host"},
 		"unknown deletion policy":       {Config{DeletionPolicy: "KEEP"}, nil, "deletion_policy", "DELETE, PREVENT, ABANDON"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,12 +80,25 @@ func TestWrongConfigurations(t *testing.T) {
 	}
 }
 
+func onLoopback() Config {
+	return Config{
+		VertexAIEndpoint: "http://127.0.0.1:9/v1/", BigQueryEndpoint: "http://127.0.0.1:9/bigquery/v2/", BigQueryConnectionEndpoint: "http://localhost:9/v1/",
+		ResourceManagerEndpoint: "http://[::1]:9/v1/", StorageEndpoint: "http://127.0.0.1:9/storage/v1/",
+	}
+}
+
 func TestOneCustomEndpointAloneIsLegal(t *testing.T) {
 	if _, err := (Config{VertexAIEndpoint: "https://vertex.psc.example.com/v1/"}).WithEnvironment(environment()); err != nil {
 		t.Error(err)
 	}
-	loopback := Config{VertexAIEndpoint: "http://127.0.0.1:9/v1/", BigQueryEndpoint: "http://127.0.0.1:9/bigquery/v2/", BigQueryConnectionEndpoint: "http://localhost:9/v1/"}
-	if _, err := loopback.WithEnvironment(environment()); err != nil {
+	if _, err := onLoopback().WithEnvironment(environment()); err != nil {
+		t.Error(err)
+	}
+	secure := onLoopback()
+	for _, e := range []*string{&secure.VertexAIEndpoint, &secure.BigQueryEndpoint, &secure.BigQueryConnectionEndpoint, &secure.ResourceManagerEndpoint, &secure.StorageEndpoint} {
+		*e = strings.Replace(*e, "http:", "https:", 1)
+	}
+	if _, err := secure.WithEnvironment(environment()); err != nil {
 		t.Error(err)
 	}
 }

@@ -133,18 +133,18 @@ func TestMarkers(t *testing.T) {
 		want  bool
 	}{
 		"same owner, same spec":  {ours, true},
-		"other owner":            {Marker{"team-b", ours.Spec, "1"}, false},
-		"other spec":             {Marker{"team-a", "other", "1"}, false},
+		"other owner":            {Marker{Owner: "team-b", Spec: ours.Spec, Incarnation: "1"}, false},
+		"other spec":             {Marker{Owner: "team-a", Spec: "other", Incarnation: "1"}, false},
 		"no marker":              {Marker{}, false},
-		"our own lost create":    {Marker{"team-b", "other", next.Incarnation}, true},
-		"owner missing on found": {Marker{"", ours.Spec, "1"}, false},
+		"our own lost create":    {Marker{Owner: "team-b", Spec: "other", Incarnation: next.Incarnation}, true},
+		"owner missing on found": {Marker{Owner: "", Spec: ours.Spec, Incarnation: "1"}, false},
 	} {
 		if next.Adoptable(c.found) != c.want {
 			t.Errorf("%s: want %v", name, c.want)
 		}
 	}
 	anonymous := NewMarker("", spec)
-	if anonymous.Adoptable(Marker{"", anonymous.Spec, "1"}) {
+	if anonymous.Adoptable(Marker{Owner: "", Spec: anonymous.Spec, Incarnation: "1"}) {
 		t.Error("without an ownership_id nothing is adopted")
 	}
 	if !strings.Contains(anonymous.RefuseAdoption("model", "projects/p/…", Marker{}).Error(), "terraform import") {

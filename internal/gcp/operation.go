@@ -67,6 +67,16 @@ const (
 	maxPoll   = 10 * time.Second
 )
 
+// pollKey is of the longest pause between two polls, see [Clients.Polling].
+type pollKey struct{}
+
+func longestPoll(ctx context.Context) time.Duration {
+	if d, ok := ctx.Value(pollKey{}).(time.Duration); ok && d > 0 {
+		return d
+	}
+	return maxPoll
+}
+
 // WaitOperation polls an operation until it is done and returns it, with its
 // response in it. Failed polls are tolerated as long as ctx lives, apart from
 // lasting refusals. onPoll, when not nil, is given every answer (for progress).
@@ -74,7 +84,8 @@ const (
 // Errors: [*OperationError] when the operation failed, [*WaitError] when ctx ended,
 // [ErrOperationLost], or the refusal of the poll.
 func WaitOperation(ctx context.Context, client OperationGetter, name string, onPoll func(*longrunningpb.Operation)) (*longrunningpb.Operation, error) {
-	start, interval, last := time.Now(), firstPoll, ""
+	longest := longestPoll(ctx)
+	start, interval, last := time.Now(), min(firstPoll, longest), ""
 	var refusedSince time.Time
 	for {
 		var op *longrunningpb.Operation
@@ -117,7 +128,7 @@ func WaitOperation(ctx context.Context, client OperationGetter, name string, onP
 		if Sleep(ctx, interval) != nil {
 			return nil, &WaitError{name, time.Since(start), last, ctx.Err()}
 		}
-		interval = min(interval*3/2, maxPoll)
+		interval = min(interval*3/2, longest)
 	}
 }
 

@@ -35,7 +35,25 @@ type Marker struct {
 	// Incarnation is random: it tells this object from one that was made later
 	// under the same name.
 	Incarnation string
+	// Attribution says when the label that tells of Terraform is added.
+	Attribution Attribution `json:"-"`
 }
+
+// Attribution says which objects get the label goog-terraform-provisioned, as in
+// terraform-provider-google. "" is none of them.
+type Attribution string
+
+// The strategies: an object gets the label when it is made (or first marked), or
+// also when it is changed later.
+const (
+	AttributionCreationOnly Attribution = "CREATION_ONLY"
+	AttributionProactive    Attribution = "PROACTIVE"
+)
+
+// Attributions are the values of terraform_attribution_label_addition_strategy.
+var Attributions = []Attribution{AttributionCreationOnly, AttributionProactive}
+
+const labelAttribution = systemPrefix + "terraform-provisioned"
 
 // NewMarker returns the marker for an object that is about to be made. spec is
 // anything that encoding/json renders the same each time.
@@ -57,6 +75,9 @@ func (m Marker) Labels(user map[string]string) map[string]string {
 			all[k] = v
 		}
 	}
+	if m.Attribution != "" {
+		all[labelAttribution] = "true"
+	}
 	return all
 }
 
@@ -69,6 +90,9 @@ func (m Marker) Merge(old, user map[string]string, drop []string) map[string]str
 		if !strings.HasPrefix(k, markerPrefix) && !slices.Contains(drop, k) {
 			all[k] = v
 		}
+	}
+	if m.Attribution == AttributionCreationOnly && MarkerOf(old) != (Marker{}) {
+		m.Attribution = "" // it was marked before
 	}
 	maps.Copy(all, m.Labels(user))
 	return all

@@ -22,6 +22,7 @@ import (
 // was interrupted. A [GateError] means that a new deployment was refused and
 // nothing of what served was touched.
 func (s *Service) UpdateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
+	ctx, spec.Marker = s.clients.Polling(ctx), s.clients.Marked(spec.Marker)
 	e, err := s.update(ctx, spec, r)
 	if err != nil {
 		return nil, err

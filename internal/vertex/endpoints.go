@@ -156,6 +156,7 @@ func IsAccelerator(name string) bool {
 // made, and then rolls out what it is to serve. A failed roll-out leaves the
 // endpoint; [NotMadeError] tells that there is none.
 func (s *Service) CreateEndpoint(ctx context.Context, spec EndpointSpec, r Report) (*Endpoint, error) {
+	ctx, spec.Marker = s.clients.Polling(ctx), s.clients.Marked(spec.Marker)
 	e, err := s.create(ctx, spec, r)
 	if err != nil {
 		return nil, err
@@ -235,6 +236,7 @@ func (e *ForeignError) Error() string {
 // the object given; otherwise the error is [ErrReplaced]. What others deployed is
 // a [ForeignError] unless force is set. An endpoint that is gone is no error.
 func (s *Service) DeleteEndpoint(ctx context.Context, name gcp.Name, object Object, ours func(Deployed) bool, force bool, r Report) error {
+	ctx = s.clients.Polling(ctx)
 	if err := s.removeGate(ctx, name, r); err != nil {
 		return err
 	}

@@ -135,6 +135,7 @@ func (s ModelSpec) upload(labels map[string]string, aliases ...string) *pb.Model
 // UploadModel uploads a model's first version, or adopts the model that an
 // earlier attempt made. [NotMadeError] tells that there is none.
 func (s *Service) UploadModel(ctx context.Context, spec ModelSpec, r Report) (*Model, error) {
+	ctx, spec.Marker = s.clients.Polling(ctx), s.clients.Marked(spec.Marker)
 	client, err := s.clients.Models(ctx, spec.Name.Location)
 	if err != nil {
 		return nil, &NotMadeError{err}
@@ -166,6 +167,7 @@ func (s *Service) UploadModel(ctx context.Context, spec ModelSpec, r Report) (*M
 // its content changed since that version: a version with the new content is
 // uploaded, unless an earlier attempt did, and becomes the default one.
 func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, r Report) (*Model, error) {
+	ctx, spec.Marker = s.clients.Polling(ctx), s.clients.Marked(spec.Marker)
 	client, err := s.clients.Models(ctx, spec.Name.Location)
 	if err != nil {
 		return nil, err
@@ -314,6 +316,7 @@ func (e *StillDeployedError) Error() string {
 // DeleteModel deletes a model with all its versions, if it is still the object
 // given; otherwise the error is [ErrReplaced]. A model that is gone is no error.
 func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object, r Report) error {
+	ctx = s.clients.Polling(ctx)
 	client, err := s.clients.Models(ctx, name.Location)
 	if err != nil {
 		return err

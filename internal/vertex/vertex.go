@@ -239,6 +239,7 @@ func isOneOf(err error, wanted ...codes.Code) bool { return slices.Contains(want
 // not known (""), because its answer was lost. What came of it is seen on the
 // object.
 func (s *Service) Await(ctx context.Context, name gcp.Name, operation string, r Report) error {
+	ctx = s.clients.Polling(ctx)
 	client, err := s.clients.Endpoints(ctx, name.Location) // any client of the location can read operations
 	if err != nil {
 		return err
