@@ -143,6 +143,8 @@ func TestAccWrongTarget(t *testing.T) {
   vertex_ai_custom_endpoint           = "http://%[3]s/v1/"
   big_query_custom_endpoint           = "http://%[3]s/bigquery/v2/"
   bigquery_connection_custom_endpoint = "http://%[3]s/v1/"
+  resource_manager_custom_endpoint    = "http://%[3]s/v1/"
+  storage_custom_endpoint             = "http://%[3]s/storage/v1/"
 }
 `
 	cli.Write(fmt.Sprintf(other, acctest.Project, acctest.Region, tw.Host) + stack("2"))
