@@ -359,6 +359,8 @@ var exceptions = map[string]exception{
 	// The alias of a version that is not found means that the version is to be made.
 	"models.get of a version / 404 once": {outcome: succeeds},
 
+	"operations.get / 429 quota": {notApplicable, "polls go on until the resource's timeout, which has a test of its own (TestAccTimeouts)", false},
+
 	// A dataset that does not exist is the user's to make; the error has the statement.
 	"datasets.get / 404 once":     {outcome: fails, ownWords: true},
 	"datasets.get / 404 for good": {outcome: fails, ownWords: true},
