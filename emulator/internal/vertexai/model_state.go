@@ -28,7 +28,8 @@ type model struct {
 	created     time.Time
 	updated     time.Time
 	etag        string
-	versions    []*version // oldest first
+	key         *aiplatformpb.EncryptionSpec // of all versions
+	versions    []*version                   // oldest first
 	lastVersion int        // ids are never used again
 }
 
@@ -78,6 +79,7 @@ func (s *Service) modelProto(m *model, v *version) *aiplatformpb.Model {
 	out.VersionAliases = slices.Clone(v.aliases)
 	out.VersionCreateTime = timestamppb.New(v.created)
 	out.VersionUpdateTime = timestamppb.New(v.updated)
+	out.EncryptionSpec = m.key
 	out.DisplayName = m.displayName
 	out.Description = m.description
 	out.VersionDescription = v.description
