@@ -30,7 +30,7 @@ type model struct {
 	etag        string
 	key         *aiplatformpb.EncryptionSpec // of all versions
 	versions    []*version                   // oldest first
-	lastVersion int        // ids are never used again
+	lastVersion int                          // ids are never used again
 }
 
 // version is one version of a model.
