@@ -101,6 +101,8 @@ var retries = map[string]policy{
 	"bigqueryconnection.connections.update": idempotent,
 	"bigqueryconnection.connections.delete": recoverable,
 
+	"storage.objects.list": read,
+
 	"resourcemanager.projects.get":          read,
 	"resourcemanager.projects.getIamPolicy": read,
 	// Sent once: after a lost answer or a conflict the whole read-modify-write is

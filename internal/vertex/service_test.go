@@ -27,6 +27,11 @@ func bert(artifact string) ModelSpec {
 	return spec
 }
 
+func message(t *testing.T, spec ModelSpec, labels map[string]string) *pb.Model {
+	t.Helper()
+	return must[*pb.Model](t)(spec.upload(labels))
+}
+
 func reviews(version string) EndpointSpec {
 	spec := EndpointSpec{
 		Name:        gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "reviews"},
@@ -62,7 +67,7 @@ func TestUploadAlreadyRuns(t *testing.T) {
 	spec := bert("gs://b/1/")
 	spec.Marker = ModelMarker("team-a", spec)
 	f.polls = 3
-	if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: spec.Name.Parent(), ModelId: "bert", Model: spec.upload(spec.Marker.Labels(spec.Labels))}); err != nil {
+	if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: spec.Name.Parent(), ModelId: "bert", Model: message(t, spec, spec.Marker.Labels(spec.Labels))}); err != nil {
 		t.Fatal(err)
 	}
 	again := bert("gs://b/1/")
@@ -92,7 +97,7 @@ func TestAdoption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, s := newFake(t)
 			there := bert("gs://b/1/")
-			if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: there.Name.Parent(), ModelId: "bert", Model: there.upload(c.there.Labels(nil))}); err != nil {
+			if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: there.Name.Parent(), ModelId: "bert", Model: message(t, there, c.there.Labels(nil))}); err != nil {
 				t.Fatal(err)
 			}
 			spec := bert("gs://b/1/")

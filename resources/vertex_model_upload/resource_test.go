@@ -136,6 +136,7 @@ func TestAccModelAssumptions(t *testing.T) {
 		{"--assume", "container-spec-echo=no"},
 		{"--assume", "default-alias-after-upload=moves"},
 		{"--assume", "taken-model-id-code=INVALID_ARGUMENT"},
+		{"--assume", "schema-uri-echo=same"},
 		{"--operation-latency", "1s"},
 	} {
 		t.Run(flags[len(flags)-1], func(t *testing.T) {
@@ -149,6 +150,11 @@ func TestAccModelAssumptions(t *testing.T) {
 						Config:            tw.Config(hcl(`display_name = "Bert"`, `env = [{ name = "A", value = "1" }]`)),
 						ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
 						ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},
+					},
+					{
+						Config:            tw.Config(strings.Replace(everyField, `encryption_spec         = { kms_key_name = "`+key+`" }`, "", 1)),
+						ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
+						ConfigStateChecks: []statecheck.StateCheck{has("version_id", "3")},
 					},
 				},
 			})

@@ -32,6 +32,7 @@ const (
 	DefaultAliasOnUpload Key = "default-alias-after-upload"
 	NewVersionFields     Key = "model-fields-on-new-version"
 	DeployedModelVersion Key = "version-in-deployed-model-name"
+	SchemaURIEcho        Key = "schema-uri-echo"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -58,6 +59,7 @@ var Switches = []Switch{
 	{DefaultAliasOnUpload, []string{"stays", "moves"}, "Which version carries the default alias after a new version is uploaded without aliases?"},
 	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
 	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
+	{SchemaURIEcho, []string{"moved", "same"}, "Are a model's schema URIs echoed as given, or do they point to a copy?"},
 }
 
 // Set holds the chosen values. The zero value has every default.

@@ -20,8 +20,6 @@ var (
 	endpointIDPattern    = regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`)
 	deployedIDPattern    = regexp.MustCompile(`^[0-9]{1,10}$`)
 	aliasPattern         = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$`)
-	imagePattern         = regexp.MustCompile(`^([a-z0-9-]+-docker\.pkg\.dev|([a-z0-9-]+\.)?gcr\.io)/[^\s]+$`)
-	envNamePattern       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	machineTypePattern   = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
 	serviceAccountFormat = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 )
@@ -81,6 +79,9 @@ func validModel(m *aiplatformpb.Model) error {
 			return err
 		}
 	}
+	if err := validSchemas(m); err != nil {
+		return err
+	}
 	return validContainer(m.GetContainerSpec())
 }
 
@@ -89,33 +90,6 @@ func validAlias(alias string) error {
 		return invalid("version_aliases: %q is not valid: want [a-z][a-zA-Z0-9-]{0,126}[a-z0-9].", alias)
 	}
 	return nil
-}
-
-func validContainer(c *aiplatformpb.ModelContainerSpec) error {
-	const path = "model.container_spec"
-	if c.GetImageUri() == "" {
-		return invalid("%s.image_uri is required.", path)
-	}
-	if !imagePattern.MatchString(c.GetImageUri()) {
-		return invalid("%s.image_uri %q is not valid: the image must be in Artifact Registry (LOCATION-docker.pkg.dev/…) or Container Registry (gcr.io/…).", path, c.GetImageUri())
-	}
-	for _, env := range c.GetEnv() {
-		if !envNamePattern.MatchString(env.GetName()) {
-			return invalid("%s.env: name %q is not a C identifier.", path, env.GetName())
-		}
-	}
-	for _, port := range c.GetPorts() {
-		if port.GetContainerPort() < 1 || port.GetContainerPort() > 65535 {
-			return invalid("%s.ports: container_port %d is not between 1 and 65535.", path, port.GetContainerPort())
-		}
-	}
-	for field, route := range map[string]string{"predict_route": c.GetPredictRoute(), "health_route": c.GetHealthRoute()} {
-		if route != "" && !strings.HasPrefix(route, "/") {
-			return invalid("%s.%s %q must start with a slash.", path, field, route)
-		}
-	}
-	return onlyFields(path, c, "image_uri", "command", "args", "env", "ports", "predict_route", "health_route",
-		"deployment_timeout", "shared_memory_size_mb")
 }
 
 func validDeployedModel(d *aiplatformpb.DeployedModel) error {
