@@ -20,7 +20,7 @@ import (
 // total is what all matrices together came to.
 var total struct {
 	cells, passed, notApplicable atomic.Int64
-	kills, survivors             atomic.Int64
+	kills, survivors, torn       atomic.Int64
 	orphans, duplicates          atomic.Int64
 	canaries, artefacts          atomic.Int64
 	histories, actions           atomic.Int64
@@ -94,6 +94,7 @@ func summary(took time.Duration) {
 	row("fault cells passed", total.passed.Load())
 	row("fault cells not applicable", total.notApplicable.Load())
 	row("kills", total.kills.Load())
+	row("states that a killed CLI tore", fmt.Sprintf("%d, restored from the backup", total.torn.Load()))
 	row("providers that outlived their CLI", total.survivors.Load())
 	row("random histories", fmt.Sprintf("%d with %d actions", total.histories.Load(), total.actions.Load()))
 	i := &total.interrupts
