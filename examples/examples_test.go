@@ -93,15 +93,7 @@ func TestAccTutorial(t *testing.T) {
 		}
 	}
 	run("setup.sql")
-	tutorial := tw.NewCLI(t, "").For(t, environment...)
-	if err := os.Remove(filepath.Join(tutorial.Dir(), "main.tf")); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range glob(t, "tutorial/*.tf") {
-		if err := os.WriteFile(filepath.Join(tutorial.Dir(), filepath.Base(file)), []byte(read(t, file)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tutorial := whole(t, tw, glob(t, "tutorial/*.tf")...).For(t, environment...)
 	tutorial.Must("apply", "-auto-approve", "-no-color")
 	emptyPlan(t, tutorial)
 	for _, kind := range []string{"data-sources", "functions"} {
@@ -131,10 +123,7 @@ func TestAccTutorial(t *testing.T) {
 func TestAccProvider(t *testing.T) {
 	t.Parallel()
 	tw := acctest.Start(t)
-	cli := tw.NewCLI(t, "").For(t, "GCPML_EMULATOR_HOST="+tw.Host)
-	if err := os.WriteFile(filepath.Join(cli.Dir(), "main.tf"), []byte(read(t, "provider/provider.tf")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cli := whole(t, tw, "provider/provider.tf").For(t, "GCPML_EMULATOR_HOST="+tw.Host)
 	cli.Must("validate", "-no-color")
 	emptyPlan(t, cli)
 }
@@ -150,4 +139,82 @@ func programs(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// What was made with gcloud and bq is imported as it is.
+func TestAccImportOfWhatWasMadeByHand(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"gcloud", "bq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed: the walkthrough is not tested")
+		}
+	}
+	tw := acctest.Start(t)
+	script := exec.Command(filepath.Join("import", "make-by-hand.sh"))
+	script.Env = append(os.Environ(), "PROJECT="+acctest.Project, "BQ=bq --api http://"+tw.Host, "CLOUDSDK_CONFIG="+t.TempDir(), "BIGQUERYRC="+os.DevNull,
+		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=1", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=1",
+		"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+token(t), "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=http://"+tw.Host+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER=http://"+tw.Host+"/")
+	if out, err := script.CombinedOutput(); err != nil {
+		t.Fatalf("make-by-hand.sh: %v\n%s", err, out)
+	}
+	cli := whole(t, tw, "import/main.tf").For(t, "GCPML_EMULATOR_HOST="+tw.Host, "TF_VAR_project="+acctest.Project)
+	if out := cli.Must("apply", "-auto-approve", "-no-color"); !strings.Contains(out, "4 imported, 0 added, 0 changed, 0 destroyed") {
+		t.Errorf("the import changes something:\n%s", out)
+	}
+	emptyPlan(t, cli)
+	cli.Must("destroy", "-auto-approve", "-no-color")
+	nothingLeft(t, tw)
+}
+
+func token(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("any"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// The configuration beside the google provider is applied where that can be
+// installed from; the emulator serves both.
+func TestAccSideBySide(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t)
+	api := "http://" + tw.Host
+	cli := whole(t, tw, "side-by-side/main.tf").For(t, "GCPML_EMULATOR_HOST="+tw.Host, "TF_VAR_project="+acctest.Project, "TF_VAR_saved_model=none",
+		"TF_VAR_google_access_token=any", "GOOGLE_STORAGE_CUSTOM_ENDPOINT="+api+"/storage/v1/", "GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT="+api+"/bigquery/v2/",
+		"GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+api+"/v1/")
+	if out, exit := cli.Run("init", "-no-color"); exit != 0 {
+		t.Skipf("the google provider cannot be installed here: %s", out)
+	}
+	cli.Must("apply", "-auto-approve", "-no-color")
+	emptyPlan(t, cli)
+	cli.Must("destroy", "-auto-approve", "-no-color")
+	nothingLeft(t, tw)
+}
+
+// The tutorial's own test runs on a mock of the provider.
+func TestAccMocks(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t) // not called
+	cli := whole(t, tw, append(glob(t, "tutorial/*.tf"), glob(t, "tutorial/tests/*.tftest.hcl")...)...)
+	if out := cli.Must("test", "-no-color"); !strings.Contains(out, "1 passed, 0 failed") {
+		t.Errorf("terraform test:\n%s", out)
+	}
+}
+
+// whole is a working directory with these files and nothing else.
+func whole(t *testing.T, tw *acctest.Twin, files ...string) *acctest.CLI {
+	t.Helper()
+	cli := tw.NewCLI(t, "")
+	if err := os.Remove(filepath.Join(cli.Dir(), "main.tf")); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if err := os.WriteFile(filepath.Join(cli.Dir(), filepath.Base(file)), []byte(read(t, file)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cli
 }
