@@ -49,8 +49,17 @@ func (d *durations) quantile(q float64) time.Duration {
 	return d.all[min(int(q*float64(len(d.all))), len(d.all)-1)].Round(10 * time.Millisecond)
 }
 
-// everything reports whether all cells are to run, not a sample.
+// GCPML_MATRIX says how much of the matrices is run: "all", one cell in so many, or,
+// when it is not set, as little as `make test` has time for.
 func everything() bool { return os.Getenv("GCPML_MATRIX") == "all" }
+
+// oneIn is how sparse a sample is, usually one cell in so many.
+func oneIn(usually int) int {
+	if n, err := strconv.Atoi(os.Getenv("GCPML_MATRIX")); err == nil && n > 0 {
+		return n
+	}
+	return usually
+}
 
 // only are the cells to run, when GCPML_MATRIX_ONLY is set, a regular expression.
 var only = func() *regexp.Regexp {
