@@ -207,6 +207,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	}
 	private.Operation = ""
 	state.fromRemote(ctx, m, &resp.Diagnostics)
+	r.findArtifact(ctx, &state, &private, &resp.Diagnostics)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
