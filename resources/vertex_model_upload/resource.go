@@ -89,6 +89,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
 	}
 	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
+	plan.spreadEnv(&resp.Diagnostics)
 	plan.validateKey(&resp.Diagnostics)
 	if state != nil {
 		otherKey := !plan.sameKey(state)
