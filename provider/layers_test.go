@@ -19,6 +19,7 @@ var layers = map[string][]string{
 		"github.com/spf13/cobra", module + "/cmd", "github.com/apache/arrow-go",
 	},
 	"./cmd/gcpml":           {"github.com/goccy/bigquery-emulator", "github.com/goccy/go-googlesql", "github.com/goccy/googlesqlite", module + "/emulator", "github.com/hashicorp/terraform-plugin", module + "/resources"},
+	"./functions":           {module + "/resources", module + "/provider", module + "/internal/vertex", module + "/internal/sqlscript", module + "/internal/rowpredict", "github.com/spf13/cobra"},
 	"./internal/gcp":        {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/bqml", module + "/internal/query"},
 	"./internal/vertex":     {"github.com/hashicorp/", module + "/internal/bqml", module + "/internal/query"},
 	"./internal/bqml":       {"github.com/hashicorp/", module + "/internal/vertex", module + "/internal/sqlscript"},

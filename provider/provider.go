@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
@@ -21,7 +22,7 @@ import (
 // Address is the provider's address in the Terraform registry.
 const Address = "registry.terraform.io/gcpml/gcpml"
 
-var _ provider.Provider = (*gcpml)(nil)
+var _ provider.ProviderWithFunctions = (*gcpml)(nil)
 
 type gcpml struct{ version string }
 
@@ -75,3 +76,5 @@ func logCall(ctx context.Context, c gcp.Call) {
 func (p *gcpml) Resources(context.Context) []func() resource.Resource { return resources }
 
 func (p *gcpml) DataSources(context.Context) []func() datasource.DataSource { return dataSources }
+
+func (p *gcpml) Functions(context.Context) []func() function.Function { return functions }

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	providerfunctions "github.com/gcpml/terraform-provider-gcpml/functions"
 	bqconnection "github.com/gcpml/terraform-provider-gcpml/resources/bq_connection"
 	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
 	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
@@ -26,4 +27,6 @@ var (
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
 	}
+
+	functions = providerfunctions.All
 )

@@ -110,13 +110,24 @@ func (r PredictRequest) SQL() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var head Statement
-	lead, err := head.Fixed("SELECT * FROM ML.PREDICT(MODEL ").Identifier(path(r.Model.Project, r.Model.Dataset, r.Model.ID)).Finish()
-	if err != nil {
-		return "", err
-	}
 	// The line breaks end a comment at the end of the query.
-	return lead + ", (SELECT * FROM (\n" + input + "\n) LIMIT " + strconv.FormatInt(r.MaxRows+1, 10) + "))", nil
+	return PredictSQL(r.Model, "SELECT * FROM (\n"+input+"\n) LIMIT "+strconv.FormatInt(r.MaxRows+1, 10))
+}
+
+// PredictSQL renders the prediction for every row of a user's query.
+func PredictSQL(model gcp.RemoteModelName, query string) (string, error) {
+	var s Statement
+	return s.Fixed("SELECT * FROM ML.PREDICT(MODEL ").Identifier(path(model.Project, model.Dataset, model.ID)).Fixed(", ").Subquery(query).Fixed(")").Finish()
+}
+
+// QuoteIdentifier returns a name, or a path such as project, dataset and table, as
+// SQL takes it.
+func QuoteIdentifier(parts ...string) (string, error) {
+	if slices.Contains(parts, "") || len(parts) == 0 {
+		return "", errors.New("an identifier cannot be empty")
+	}
+	var s Statement
+	return s.Identifier(path(parts...)).Finish()
 }
 
 // Predict runs the prediction. While the grant of the connection's service account

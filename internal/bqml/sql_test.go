@@ -154,14 +154,14 @@ func TestPredictSQL(t *testing.T) {
 	for _, c := range []struct {
 		name, query, table, want string
 	}{
-		{"query", "SELECT review AS text FROM t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT review AS text FROM t\n) LIMIT 11))"},
-		{"semicolon", "SELECT 1; -- done", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1\n) LIMIT 11))"},
-		{"comment at the end", "SELECT 1 -- )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 -- )\n) LIMIT 11))"},
-		{"another comment", "SELECT 1 # )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT 1 # )\n) LIMIT 11))"},
-		{"name with a hyphen", "SELECT x FROM my-project-1a.d.t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT x FROM my-project-1a.d.t\n) LIMIT 11))"},
-		{"parenthesis in text", "SELECT ')' AS text", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT ')' AS text\n) LIMIT 11))"},
-		{"table", "", "d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `p-1.d.reviews`\n) LIMIT 11))"},
-		{"table of another project", "", "other.d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (SELECT * FROM (\nSELECT * FROM `other.d.reviews`\n) LIMIT 11))"},
+		{"query", "SELECT review AS text FROM t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT review AS text FROM t\n) LIMIT 11\n))"},
+		{"semicolon", "SELECT 1; -- done", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT 1\n) LIMIT 11\n))"},
+		{"comment at the end", "SELECT 1 -- )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT 1 -- )\n) LIMIT 11\n))"},
+		{"another comment", "SELECT 1 # )", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT 1 # )\n) LIMIT 11\n))"},
+		{"name with a hyphen", "SELECT x FROM my-project-1a.d.t", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT x FROM my-project-1a.d.t\n) LIMIT 11\n))"},
+		{"parenthesis in text", "SELECT ')' AS text", "", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT ')' AS text\n) LIMIT 11\n))"},
+		{"table", "", "d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT * FROM `p-1.d.reviews`\n) LIMIT 11\n))"},
+		{"table of another project", "", "other.d.reviews", "SELECT * FROM ML.PREDICT(MODEL `p-1.d.m`, (\nSELECT * FROM (\nSELECT * FROM `other.d.reviews`\n) LIMIT 11\n))"},
 	} {
 		got, err := PredictRequest{Model: model, Query: c.query, Table: c.table, MaxRows: 10}.SQL()
 		if err != nil || got != c.want {

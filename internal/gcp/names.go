@@ -154,6 +154,53 @@ func ParseRemoteModelName(s, defaultProject string) (RemoteModelName, error) {
 	return RemoteModelName{}, fmt.Errorf("%q is not of the form projects/PROJECT/datasets/DATASET/models/MODEL or PROJECT.DATASET.MODEL", s)
 }
 
+// ObjectName is the name of what is in a BigQuery dataset,
+// projects/{Project}/datasets/{Dataset}/{Kind}/{ID}. Kind is "models", "tables" or
+// "routines", and empty if the name was written with dots, which does not tell.
+type ObjectName struct {
+	Project string
+	Dataset string
+	Kind    string
+	ID      string
+}
+
+// String returns the resource name.
+func (n ObjectName) String() string {
+	return "projects/" + n.Project + "/datasets/" + n.Dataset + "/" + n.Kind + "/" + n.ID
+}
+
+var (
+	objectPath   = regexp.MustCompile(`^projects/(` + projectPart + `)/datasets/(\w+)/(models|tables|routines)/([\p{L}\p{N}_-]+)$`)
+	objectDotted = regexp.MustCompile(`^((?:[a-z0-9.-]+:)?[a-z0-9-]+)[.:](\w+)\.([\p{L}\p{N}_-]+)$`)
+)
+
+// ParseObjectName reads projects/P/datasets/D/models/M (and tables, routines), also
+// within a URL, and P.D.M.
+func ParseObjectName(s string) (ObjectName, error) {
+	if m := objectPath.FindStringSubmatch(strings.TrimPrefix(trimHost(s), "bigquery/v2/")); m != nil {
+		return ObjectName{m[1], m[2], m[3], m[4]}, nil
+	}
+	if m := objectDotted.FindStringSubmatch(s); m != nil {
+		return ObjectName{Project: m[1], Dataset: m[2], ID: m[3]}, nil
+	}
+	return ObjectName{}, fmt.Errorf("%q is not of the form projects/PROJECT/datasets/DATASET/models/ID (or tables, routines) or PROJECT.DATASET.ID", s)
+}
+
+var connectionDotted = regexp.MustCompile(`^((?:[a-z0-9.-]+:)?[a-z0-9-]+)\.(` + locationPart + `)\.(` + idPart + `)$`)
+
+// ParseConnectionName reads the full name of a connection as [ParseName] does, and
+// P.L.C, as SQL has it.
+func ParseConnectionName(s string) (Name, error) {
+	if m := connectionDotted.FindStringSubmatch(s); m != nil {
+		return Name{Project: m[1], Location: m[2], Kind: KindConnection, ID: m[3]}, nil
+	}
+	n, err := ParseName(KindConnection, s)
+	if err != nil {
+		return Name{}, fmt.Errorf("%q is not of the form projects/PROJECT/locations/LOCATION/connections/ID or PROJECT.LOCATION.ID", s)
+	}
+	return n, nil
+}
+
 var (
 	notSlug    = regexp.MustCompile(`[^a-z0-9]+`)
 	digitFirst = regexp.MustCompile(`^[0-9]`)

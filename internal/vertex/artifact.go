@@ -61,13 +61,8 @@ func (s *Service) ReadArtifact(ctx context.Context, uri string) (*Artifact, erro
 	return a, nil
 }
 
-// Fingerprint changes when a file is added, written or removed; "" for no files.
-func (a *Artifact) Fingerprint() string {
-	if len(a.Files) == 0 {
-		return ""
-	}
-	return gcp.SpecHash(a.Files)
-}
+// Fingerprint changes when a file is added, written or removed.
+func (a *Artifact) Fingerprint() string { return gcp.SpecHash(a.Files) }
 
 // modelFiles are the files of which a prebuilt container wants exactly one, at the
 // top of the folder, by framework.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
@@ -248,6 +249,30 @@ func (m *model) addSecrets(ctx context.Context, to *vertex.Container, diags *dia
 			to.Env[i].Value = e.ValueWO.ValueString()
 		}
 	}
+}
+
+// spreadEnv plans environment variables of which nothing is known yet as objects
+// whose attributes are not known: Terraform refuses a plan in which value_wo could be
+// anything but null.
+func (m *model) spreadEnv(diags *diag.Diagnostics) {
+	attributes := m.ContainerSpec.Attributes()
+	env, ok := attributes["env"].(types.List)
+	if !ok || env.IsNull() || env.IsUnknown() {
+		return
+	}
+	elements := env.Elements()
+	for i, e := range elements {
+		if e.IsUnknown() {
+			elements[i] = types.ObjectValueMust(envType.AttrTypes, map[string]attr.Value{
+				"name": types.StringUnknown(), "value": types.StringUnknown(), "value_wo": types.StringNull(), "value_wo_version": types.Int64Unknown(),
+			})
+		}
+	}
+	list, d := types.ListValue(envType, elements)
+	diags.Append(d...)
+	attributes["env"] = list
+	m.ContainerSpec, d = types.ObjectValue(containerType.AttrTypes, attributes)
+	diags.Append(d...)
 }
 
 // keepSecrets treats as secret in found what is secret in known, by name: servers

@@ -23,31 +23,71 @@ import (
 // not wait for a service that does not answer.
 const lookTimeout = 20 * time.Second
 
+// foundArtifact is the key in private state for the fingerprint of what the last
+// refresh found below artifact_uri. A plan is made twice, the second time by the
+// apply, and has to say the same: so it goes by what the refresh before it found.
+const foundArtifact = "artifact_found"
+
+// findArtifact looks, during a refresh, whether the artifact changed.
+func (r *Resource) findArtifact(ctx context.Context, state *model, private *tfkit.Private, diags *diag.Diagnostics) {
+	if !state.DetectArtifactChanges.ValueBool() || state.ArtifactURI.IsNull() {
+		delete(private.Extra, foundArtifact)
+		return
+	}
+	artifact, err := vertex.New(r.clients).ReadArtifact(ctx, state.ArtifactURI.ValueString())
+	switch {
+	case err != nil && !(gcp.IsNotFound(err) && r.clients.Emulated()):
+		diags.AddAttributeWarning(path.Root("detect_artifact_changes"), "The artifact was not looked at",
+			fmt.Sprintf("Whether %s changed is not known: %v. It takes storage.objects.list, which roles/storage.objectViewer has.", state.ArtifactURI.ValueString(), err))
+	case err != nil || len(artifact.Files) == 0:
+		delete(private.Extra, foundArtifact) // what is gone cannot be uploaded
+	default:
+		if private.Extra == nil {
+			private.Extra = map[string]string{}
+		}
+		private.Extra[foundArtifact] = artifact.Fingerprint()
+	}
+}
+
 // planContent plans the fingerprint and the version, and warns of what will not
 // work. state is nil when the model is yet to be made.
 func (r *Resource) planContent(ctx context.Context, plan, state *model, private tfkit.Private, diags *diag.Diagnostics) {
-	detects, unknown := plan.DetectArtifactChanges.ValueBool(), plan.DetectArtifactChanges.IsUnknown()
-	switch plan.ArtifactFingerprint = types.StringNull(); {
-	case unknown:
-		plan.ArtifactFingerprint = types.StringUnknown()
-	case state != nil && detects:
-		plan.ArtifactFingerprint = state.ArtifactFingerprint
-	}
-	uploads := state == nil || plan.contentChanged(ctx, state, private, diags)
-	looks := (uploads || detects) && r.clients != nil && !plan.ArtifactURI.IsNull() && !plan.ArtifactURI.IsUnknown() && !diags.HasError()
+	changed := true
 	switch {
-	case looks:
-		r.planArtifact(ctx, plan, state, diags)
-		uploads = state == nil || plan.contentChanged(ctx, state, private, diags)
-	case detects:
+	case plan.DetectArtifactChanges.IsUnknown() || state == nil && plan.DetectArtifactChanges.ValueBool():
 		plan.ArtifactFingerprint = types.StringUnknown()
+	case !plan.DetectArtifactChanges.ValueBool():
+		plan.ArtifactFingerprint = types.StringNull()
+		changed = state == nil || plan.contentChanged(ctx, state, private, diags)
+	default:
+		changed = plan.planFingerprint(ctx, state, private, diags)
 	}
-	if state != nil && uploads {
+	if state != nil && changed {
 		plan.VersionID, plan.VersionedName = types.StringUnknown(), types.StringUnknown()
+	}
+	if changed && r.clients != nil && !plan.ArtifactURI.IsNull() && !plan.ArtifactURI.IsUnknown() && !diags.HasError() {
+		r.tryArtifact(ctx, plan, diags)
 	}
 	if notice := vertex.ContainerNotice(plan.image(ctx), time.Now()); notice != "" {
 		diags.AddAttributeWarning(path.Root("container_spec").AtName("image_uri"), "Support of a prebuilt container", notice)
 	}
+}
+
+// planFingerprint plans the fingerprint of a model that exists, and reports whether a
+// new version is uploaded.
+func (m *model) planFingerprint(ctx context.Context, state *model, private tfkit.Private, diags *diag.Diagnostics) (changed bool) {
+	m.ArtifactFingerprint = state.ArtifactFingerprint
+	changed = m.contentChanged(ctx, state, private, diags)
+	_, known := m.content(ctx, diags)
+	found := private.Extra[foundArtifact]
+	switch same := known && sameArtifact(m.ArtifactURI.ValueString(), state.ArtifactURI.ValueString()); {
+	case same && found != "":
+		m.ArtifactFingerprint = types.StringValue(found)
+		changed = changed || m.contentChanged(ctx, state, private, diags)
+	case changed || !state.DetectArtifactChanges.ValueBool():
+		m.ArtifactFingerprint = types.StringUnknown() // the apply tells what is there
+	}
+	return changed
 }
 
 // image is the container's image; "" while it is not known.
@@ -59,39 +99,25 @@ func (m *model) image(ctx context.Context) string {
 	return c.ImageURI.ValueString()
 }
 
-// planArtifact looks into the artifact's folder.
-func (r *Resource) planArtifact(ctx context.Context, plan, state *model, diags *diag.Diagnostics) {
+// tryArtifact looks, before an upload, whether the artifact's folder holds what the
+// container needs.
+func (r *Resource) tryArtifact(ctx context.Context, plan *model, diags *diag.Diagnostics) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	detects, at := plan.DetectArtifactChanges.ValueBool(), path.Root("artifact_uri")
-	artifact, err := vertex.New(r.clients).ReadArtifact(ctx, plan.ArtifactURI.ValueString())
+	at, uri := path.Root("artifact_uri"), plan.ArtifactURI.ValueString()
+	artifact, err := vertex.New(r.clients).ReadArtifact(ctx, uri)
 	switch {
-	case gcp.IsNotFound(err) && detects && !r.clients.Emulated(), err != nil && !gcp.IsNotFound(err) && detects:
-		tfkit.AddAttributeError(diags, at, "look into", "artifact", plan.ArtifactURI.ValueString(),
-			fmt.Errorf("%w (needed by detect_artifact_changes: roles/storage.objectViewer has the permission)", err))
-		return
-	case gcp.IsNotFound(err) && !r.clients.Emulated():
-		diags.AddAttributeWarning(at, "No such bucket", fmt.Sprintf("%s: %s The upload will fail unless the bucket exists by then.", plan.ArtifactURI.ValueString(), gcp.Message(err)))
-		return
-	case gcp.IsNotFound(err):
+	case gcp.IsNotFound(err) && r.clients.Emulated():
 		// The emulator serves models of its own and reads no artifact.
-		artifact = &vertex.Artifact{URI: plan.ArtifactURI.ValueString()}
+	case gcp.IsNotFound(err):
+		diags.AddAttributeWarning(at, "No such bucket", fmt.Sprintf("%s: %s The upload will fail unless the bucket exists by then.", uri, gcp.Message(err)))
 	case err != nil:
 		// Who plans need not be who may read the artifact.
 		tfkit.Progress(ctx)("the artifact was not looked at: %v", err)
-		return
 	default:
 		if problem := artifact.Problem(plan.image(ctx)); problem != "" {
 			diags.AddAttributeWarning(at, "Artifact does not fit", problem+" The upload may succeed all the same, and a deployment fail.")
 		}
-	}
-	switch fingerprint := artifact.Fingerprint(); {
-	case !detects:
-	case fingerprint != "" && fullyKnown(ctx, plan.ArtifactRevision):
-		plan.ArtifactFingerprint = types.StringValue(fingerprint)
-	case state == nil || !fullyKnown(ctx, plan.ArtifactRevision):
-		// Nothing is there yet, or something is about to be written: the apply tells.
-		plan.ArtifactFingerprint = types.StringUnknown()
 	}
 }
 
@@ -109,7 +135,7 @@ func (r *Resource) pinArtifact(ctx context.Context, plan *model, diags *diag.Dia
 		artifact, err = &vertex.Artifact{}, nil
 	}
 	if err == nil {
-		fingerprint := text(artifact.Fingerprint())
+		fingerprint := types.StringValue(artifact.Fingerprint())
 		if plan.ArtifactFingerprint.IsUnknown() {
 			plan.ArtifactFingerprint = fingerprint
 		}

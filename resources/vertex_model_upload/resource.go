@@ -89,6 +89,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
 	}
 	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
+	plan.spreadEnv(&resp.Diagnostics)
 	plan.validateKey(&resp.Diagnostics)
 	if state != nil {
 		otherKey := !plan.sameKey(state)
@@ -208,6 +209,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	}
 	private.Operation = ""
 	state.fromRemote(ctx, m, &resp.Diagnostics)
+	r.findArtifact(ctx, &state, &private, &resp.Diagnostics)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }

@@ -69,12 +69,13 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			},
 			"detect_artifact_changes": schema.BoolAttribute{
 				Optional: true,
-				MarkdownDescription: "Upload a new version when a file below `artifact_uri` was added, written or removed: every plan lists the folder (`storage.objects.list`) and compares `artifact_fingerprint`. " +
-					"What changes between plan and apply is an error of the apply; where the same configuration writes the files, use `artifact_revision` instead.",
+				MarkdownDescription: "Upload a new version when a file below `artifact_uri` was added, written or removed: every refresh lists the folder (`storage.objects.list`) and compares it with `artifact_fingerprint`. " +
+					"What changes between such a plan and its apply is an error of the apply, so that what is uploaded is what was planned; the first upload, and one from another `artifact_uri`, takes what is there. " +
+					"Turning it on uploads nothing. Where the same configuration writes the files, use `artifact_revision` instead.",
 			},
 			"artifact_fingerprint": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "With `detect_artifact_changes`: a hash of the names and generations of the files below `artifact_uri` that were uploaded. It does not depend on what they contain: a file that is written again is a change.",
+				MarkdownDescription: "With `detect_artifact_changes`: a hash of the names and generations of the files below `artifact_uri` when they were uploaded. A file that is written again is a change, whatever it contains.",
 			},
 			"container_spec": containerAttribute(),
 			"predict_schemata": schema.SingleNestedAttribute{

@@ -41,10 +41,10 @@ func containerAttribute() schema.SingleNestedAttribute {
 			},
 			"env": schema.ListNestedAttribute{
 				Optional: true, MarkdownDescription: "Environment variables, in order: later ones may refer to earlier ones as `$(NAME)`. Each has either `value` or `value_wo`.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+				NestedObject: schema.NestedAttributeObject{Validators: needs("name"), Attributes: map[string]schema.Attribute{
 					"name": schema.StringAttribute{
-						Required: true, Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "Invalid name", "letters, digits and _, not starting with a digit")},
-						MarkdownDescription: "Name of the variable.",
+						Optional: true, Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "Invalid name", "letters, digits and _, not starting with a digit")},
+						MarkdownDescription: "Name of the variable; required.",
 					},
 					"value": schema.StringAttribute{Optional: true, MarkdownDescription: "Its value. It is stored in the state: for secrets there is `value_wo`."},
 					"value_wo": schema.StringAttribute{
@@ -77,8 +77,8 @@ func containerAttribute() schema.SingleNestedAttribute {
 func portsAttribute(description string) schema.ListNestedAttribute {
 	return schema.ListNestedAttribute{
 		Optional: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: description,
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"container_port": schema.Int32Attribute{Required: true, Validators: portNumber(), MarkdownDescription: "Port number."},
+		NestedObject: schema.NestedAttributeObject{Validators: needs("container_port"), Attributes: map[string]schema.Attribute{
+			"container_port": schema.Int32Attribute{Optional: true, Validators: portNumber(), MarkdownDescription: "Port number; required."},
 		}},
 	}
 }
@@ -110,9 +110,9 @@ func probeAttribute(description string) schema.SingleNestedAttribute {
 					"scheme": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf("HTTP", "HTTPS")}, MarkdownDescription: "`HTTP` (the default) or `HTTPS`."},
 					"http_headers": schema.ListNestedAttribute{
 						Optional: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: "Further header fields.",
-						NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-							"name":  schema.StringAttribute{Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}, MarkdownDescription: "Name of the field."},
-							"value": schema.StringAttribute{Required: true, MarkdownDescription: "Its value. It is stored in the state."},
+						NestedObject: schema.NestedAttributeObject{Validators: needs("name", "value"), Attributes: map[string]schema.Attribute{
+							"name":  schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}, MarkdownDescription: "Name of the field; required."},
+							"value": schema.StringAttribute{Optional: true, MarkdownDescription: "Its value; required. It is stored in the state."},
 						}},
 					},
 				},
@@ -146,4 +146,9 @@ func objectType(a interface{ GetType() attr.Type }) types.ObjectType {
 	return t
 }
 
-var containerType = objectType(containerAttribute())
+var (
+	containerType = objectType(containerAttribute())
+	envType       = types.ObjectType{AttrTypes: map[string]attr.Type{
+		"name": types.StringType, "value": types.StringType, "value_wo": types.StringType, "value_wo_version": types.Int64Type,
+	}}
+)

@@ -29,7 +29,7 @@ var artifactFiles = []string{"saved_model.pb", "model.joblib", "model.pkl", "mod
 func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 	uri := m.ArtifactURI.ValueString()
 	if file := pathpkg.Base(uri); slices.Contains(artifactFiles, file) || strings.HasSuffix(file, ".mar") {
-		diags.AddAttributeError(path.Root("artifact_uri"), "Invalid artifact_uri",
+		diags.AddAttributeError(path.Root("artifact_uri"), "Not a folder",
 			fmt.Sprintf("%q is a file: name the folder that holds it, %q.", uri, strings.TrimSuffix(uri, file)))
 	}
 	if m.DetectArtifactChanges.ValueBool() && m.ArtifactURI.IsNull() {
@@ -152,6 +152,30 @@ func (jsonValidator) ValidateString(_ context.Context, req validator.StringReque
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid JSON", "It is "+err.Error()+". Write jsonencode({ … }).")
 	case canonical == "null":
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid JSON", "It is null: leave the argument out instead.")
+	}
+}
+
+// needs makes attributes of an object in a list required. Marking them as such would
+// refuse a list whose elements are not known yet: terraform-plugin-framework takes
+// those for objects without attributes.
+func needs(attributes ...string) []validator.Object { return []validator.Object{required(attributes)} }
+
+type required []string
+
+func (r required) Description(context.Context) string {
+	return strings.Join(r, " and ") + " must be set"
+}
+
+func (r required) MarkdownDescription(ctx context.Context) string { return r.Description(ctx) }
+
+func (r required) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
+	if req.ConfigValue.IsUnknown() {
+		return
+	}
+	for _, name := range r {
+		if value := req.ConfigValue.Attributes()[name]; value == nil || value.IsNull() {
+			resp.Diagnostics.AddAttributeError(req.Path.AtName(name), "Missing "+name, name+" is required here.")
+		}
 	}
 }
 
