@@ -32,6 +32,9 @@ const (
 	DefaultAliasOnUpload Key = "default-alias-after-upload"
 	NewVersionFields     Key = "model-fields-on-new-version"
 	DeployedModelVersion Key = "version-in-deployed-model-name"
+	RequiredReplicas     Key = "unset-required-replica-count"
+	AutoscalingDefaults  Key = "default-autoscaling-shown"
+	LoggingDestination   Key = "logging-destination"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -58,6 +61,9 @@ var Switches = []Switch{
 	{DefaultAliasOnUpload, []string{"stays", "moves"}, "Which version carries the default alias after a new version is uploaded without aliases?"},
 	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
 	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
+	{RequiredReplicas, []string{"absent", "min_replica_count"}, "How is a required_replica_count that was not set read?"},
+	{AutoscalingDefaults, []string{"no", "yes"}, "Are the default targets for autoscaling, 60 percent, listed in autoscaling_metric_specs when none are set?"},
+	{LoggingDestination, []string{"as-sent", "expanded"}, "Is a destination of request logging that names no dataset or table read as it was sent, or with those that were made for it?"},
 }
 
 // Set holds the chosen values. The zero value has every default.
