@@ -185,9 +185,10 @@ func (m *model) toSpec(ctx context.Context, state *model, diags *diag.Diagnostic
 
 func isNumber(version string) bool { return version != "" && strings.Trim(version, "0123456789") == "" }
 
-// keepSpelling keeps the names of models and pools in state where the planned ones
-// mean the same.
+// keepSpelling keeps the names of the network, of models and of pools in state where
+// the planned ones mean the same.
 func (m *model) keepSpelling(ctx context.Context, state *model, same spelling, diags *diag.Diagnostics) {
+	keep(&m.Network, state.Network, same.path)
 	before, _ := state.deployments(ctx, diags)
 	now, keys := m.deployments(ctx, diags)
 	if len(keys) == 0 {

@@ -63,12 +63,12 @@ func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequ
 }
 
 // Schema describes the arguments and attributes.
-func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Vertex AI endpoint, the models deployed to it and the traffic between them. A changed model or machine is rolled out without a failed request: " +
 			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed; `rollout` says in which steps, and what a new model must predict first. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
 			"What others deploy to the endpoint is left alone and keeps its share of the traffic.",
-		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", r.attributes())),
+		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", attributes())),
 		Blocks:     map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
 	}
 }
@@ -112,6 +112,9 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 			plan.ClientConnectionConfig = state.ClientConnectionConfig // what is not configured stays as it is
 		}
 		plan.keepSpelling(ctx, state, r.same(), &resp.Diagnostics)
+		if !plan.Network.Equal(state.Network) {
+			resp.RequiresReplace = append(resp.RequiresReplace, path.Root("network"))
+		}
 		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || !plan.DesiredState.Equal(state.DesiredState) {
 			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
 			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)

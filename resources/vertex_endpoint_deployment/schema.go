@@ -19,7 +19,7 @@ import (
 )
 
 // attributes are the arguments and attributes of the endpoint.
-func (r *Resource) attributes() map[string]schema.Attribute {
+func attributes() map[string]schema.Attribute {
 	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
 	keepMap := []planmodifier.Map{mapplanmodifier.UseNonNullStateForUnknown()}
 	fixed := append(keep, stringplanmodifier.RequiresReplace())
@@ -61,7 +61,7 @@ func (r *Resource) attributes() map[string]schema.Attribute {
 		},
 		"deployed":                                deployedAttribute(keepMap),
 		"encryption_spec":                         encryptionAttribute(),
-		"network":                                 networkAttribute(r.same().path),
+		"network":                                 networkAttribute(),
 		"private_service_connect_config":          connectAttribute(),
 		"dedicated_endpoint_enabled":              dedicatedAttribute(),
 		"predict_request_response_logging_config": loggingAttribute(),

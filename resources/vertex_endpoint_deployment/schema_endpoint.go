@@ -41,11 +41,12 @@ func encryptionAttribute() schema.SingleNestedAttribute {
 	}
 }
 
-func networkAttribute(same tfkit.Equivalence) schema.StringAttribute {
+// networkAttribute has no plan modifiers: what means the same takes clients to tell, and
+// ModifyPlan has them.
+func networkAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		Optional:      true,
-		PlanModifiers: []planmodifier.String{same.KeepEquivalent(), same.ReplaceUnlessEquivalent()},
-		Validators:    []validator.String{tfkit.Matches(networkPattern, "Invalid network", "the full name of a network, "+networkForm)},
+		Optional:   true,
+		Validators: []validator.String{tfkit.Matches(networkPattern, "Invalid network", "the full name of a network, "+networkForm)},
 		MarkdownDescription: "Network to peer the endpoint with (private services access), `" + networkForm + "`; Google's documentation asks for the number of the project. Predictions can be had within it only, and the endpoint serves one model: " +
 			"it takes one deployment and the roll-out strategy `recreate`. Conflicts with `private_service_connect_config` and `dedicated_endpoint_enabled`. A change replaces the endpoint.",
 	}
