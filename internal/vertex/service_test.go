@@ -35,9 +35,9 @@ func message(t *testing.T, spec ModelSpec, labels map[string]string) *pb.Model {
 func reviews(version string) EndpointSpec {
 	spec := EndpointSpec{
 		Name:        gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "reviews"},
-		DisplayName: "Reviews", Deployments: map[string]Deployment{"main": {model("bert", version), small(1, 1)}},
+		DisplayName: "Reviews", Deployments: map[string]Deployment{"main": {Model: model("bert", version), Resources: small(1, 1)}},
 	}
-	spec.Marker = EndpointMarker("", spec.Name)
+	spec.Marker = EndpointMarker("", spec.Name, spec.Config)
 	return spec
 }
 
@@ -252,7 +252,7 @@ func TestRolloutUnderFaults(t *testing.T) {
 				next := reviews("2") // a roll-out, with a resize after it
 				next.Marker, next.Description = spec.Marker, "changed"
 				must[*Endpoint](t)(s.UpdateEndpoint(t.Context(), next, Report{}))
-				next.Deployments = map[string]Deployment{"main": {model("bert", "2"), small(1, 3)}}
+				next.Deployments = map[string]Deployment{"main": {Model: model("bert", "2"), Resources: small(1, 3)}}
 				e := must[*Endpoint](t)(s.UpdateEndpoint(t.Context(), next, Report{}))
 
 				if len(e.Deployed) != 1 || e.Deployed[0].Model != model("bert", "2") || e.Traffic[e.Deployed[0].ID] != 100 || e.Deployed[0].Resources.MaxReplicas != 3 || e.Description != "changed" {
@@ -284,7 +284,7 @@ func TestAnotherWriterIsNotOverwritten(t *testing.T) {
 	spec := reviews("1")
 	must[*Endpoint](t)(s.CreateEndpoint(t.Context(), spec, Report{}))
 	foreign := &pb.DeployedModel{Id: "77", DisplayName: "theirs", Model: model("other", "1").String()}
-	spec.Deployments["second"] = Deployment{model("bert", "1"), small(2, 2)}
+	spec.Deployments["second"] = Deployment{Model: model("bert", "1"), Resources: small(2, 2)}
 	spec.Traffic = map[string]int32{"main": 50, "second": 50}
 	f.before = func(method string, _ int) error {
 		f.mu.Lock()

@@ -33,6 +33,9 @@ const (
 	NewVersionFields     Key = "model-fields-on-new-version"
 	DeployedModelVersion Key = "version-in-deployed-model-name"
 	SchemaURIEcho        Key = "schema-uri-echo"
+	RequiredReplicas     Key = "unset-required-replica-count"
+	AutoscalingDefaults  Key = "default-autoscaling-shown"
+	LoggingDestination   Key = "logging-destination"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -60,6 +63,9 @@ var Switches = []Switch{
 	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
 	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
 	{SchemaURIEcho, []string{"moved", "same"}, "Are a model's schema URIs echoed as given, or do they point to a copy?"},
+	{RequiredReplicas, []string{"absent", "min_replica_count"}, "How is a required_replica_count that was not set read?"},
+	{AutoscalingDefaults, []string{"no", "yes"}, "Are the default targets for autoscaling, 60 percent, listed in autoscaling_metric_specs when none are set?"},
+	{LoggingDestination, []string{"as-sent", "expanded"}, "Is a destination of request logging that names no dataset or table read as it was sent, or with those that were made for it?"},
 }
 
 // Set holds the chosen values. The zero value has every default.
