@@ -21,7 +21,7 @@ func spec() ModelSpec {
 	return ModelSpec{
 		Name:       gcp.RemoteModelName{Project: "p", Dataset: "d", ID: "m"},
 		Connection: gcp.Name{Project: "p", Location: "US", Kind: gcp.KindConnection, ID: "c"},
-		Endpoint:   gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "one"},
+		Target:     Target{Endpoint: gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "one"}},
 		Input:      []Column{{"text", "STRING"}, {"n", "INT64"}},
 		Output:     []Column{{"scores", "ARRAY<FLOAT64>"}},
 	}

@@ -32,6 +32,9 @@ const (
 	DefaultAliasOnUpload Key = "default-alias-after-upload"
 	NewVersionFields     Key = "model-fields-on-new-version"
 	DeployedModelVersion Key = "version-in-deployed-model-name"
+	HostedEndpointEcho   Key = "hosted-endpoint-echo"
+	DocumentServiceEcho  Key = "document-service-echo"
+	KMSKeyVersion        Key = "kms-key-version-in-model"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -58,6 +61,9 @@ var Switches = []Switch{
 	{DefaultAliasOnUpload, []string{"stays", "moves"}, "Which version carries the default alias after a new version is uploaded without aliases?"},
 	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
 	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
+	{HostedEndpointEcho, []string{"url", "as-given"}, "Does a remote model over a hosted model that was named shortly show its URL or that name?"},
+	{DocumentServiceEcho, []string{"yes", "no"}, "Does a remote model over Document AI show its remoteServiceType, which the API's list of values lacks?"},
+	{KMSKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a model end in the version of the key?"},
 }
 
 // Set holds the chosen values. The zero value has every default.
