@@ -28,8 +28,9 @@ func (s *Service) infer(ctx context.Context, spec *ModelSpec) (notices []string,
 		return nil, err
 	}
 	if err != nil {
-		return []string{"input and output are left out, and they cannot be taken from what is deployed: " + err.Error() +
-			". The model was made without them, which is right for an open language or embedding model (AI.GENERATE_TEXT, AI.GENERATE_EMBEDDING) and of no use for ML.PREDICT: for that, write input and output"}, nil //nolint:nilerr // a notice
+		notice := "input and output are left out, and they cannot be taken from what is deployed: " + err.Error() +
+			". The model was made without them, which is right for an open language or embedding model (AI.GENERATE_TEXT, AI.GENERATE_EMBEDDING) and of no use for ML.PREDICT: for that, write input and output"
+		return []string{notice}, nil //nolint:nilerr // the notice tells it
 	}
 	spec.Input, spec.Output = input, output
 	return nil, nil

@@ -262,6 +262,9 @@ func (m *OpenModel) sameAs(have *OpenModel) bool {
 		(len(m.Reservation.Values) == 0 || slices.Equal(m.Reservation.Values, have.Reservation.Values))
 }
 
+// DefaultConnectionID is the id of the connection that WITH CONNECTION DEFAULT makes.
+const DefaultConnectionID = "__default_cloudresource_connection__"
+
 // granted is the project in which the connection's service account needs its role, ""
 // where that depends on more than is known here.
 func (m ModelSpec) granted() string {

@@ -98,8 +98,13 @@ func attributes(changes map[string]string) map[string]string {
 	return a
 }
 
-func render(changes map[string]string) string {
-	a := attributes(changes)
+// spellings cannot be known on import: the server has us where the configuration has US.
+var spellings = []string{"connection_name", "effective_connection_name"}
+
+func render(changes map[string]string) string { return resourceOf(attributes(changes)) }
+
+// resourceOf is the connection and a model with these arguments.
+func resourceOf(a map[string]string) string {
 	body := ""
 	for _, k := range slices.Sorted(maps.Keys(a)) {
 		if k == "timeouts" {
@@ -168,8 +173,8 @@ func lifecycle(t *testing.T, flags ...string) {
 			// The server reports the connection in us, which means the same as US: what
 			// matters is that the import block plans no change.
 			{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID},
-			{ResourceName: address, ImportState: true, ImportStateId: "ds.m", ImportStateVerify: true, ImportStateVerifyIgnore: []string{"connection_name"}},
-			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/ds/m", ImportStateVerify: true, ImportStateVerifyIgnore: []string{"connection_name"}},
+			{ResourceName: address, ImportState: true, ImportStateId: "ds.m", ImportStateVerify: true, ImportStateVerifyIgnore: spellings},
+			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/ds/m", ImportStateVerify: true, ImportStateVerifyIgnore: spellings},
 			{ // Other spellings of the same are no change.
 				Config: twin.Config(render(map[string]string{
 					"endpoint": `"https://us-central1-aiplatform.googleapis.com/v1/` + one + `"`,
@@ -193,7 +198,7 @@ func lifecycle(t *testing.T, flags ...string) {
 				},
 			},
 			// Spellings cannot be known on import; here they are the canonical ones.
-			{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"timeouts", "input.0.type", "input.1.type", "expiration_time", "connection_name"}},
+			{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: append([]string{"timeouts", "input.0.type", "input.1.type", "expiration_time"}, spellings...)},
 			{ // Only the core changes: what the patch wrote before must still be there.
 				Config:           twin.Config(render(merge(full, map[string]string{"endpoint": `"` + one + `"`}))),
 				ConfigPlanChecks: action(plancheck.ResourceActionUpdate),
@@ -404,8 +409,8 @@ func TestAccRemoteModelInvalid(t *testing.T) {
 		changes map[string]string
 		want    string
 	}{
-		"input without output":       {map[string]string{"output": ""}, `"output" is required`},
-		"output without input":       {map[string]string{"input": ""}, `"input" is required`},
+		"input without output":       {map[string]string{"output": ""}, `Missing output`},
+		"output without input":       {map[string]string{"input": ""}, `Missing input`},
 		"empty output":               {map[string]string{"output": "[]"}, `(?s)output.*at least 1`},
 		"unknown type":               {map[string]string{"input": `[{ name = "x", type = "BYTES" }]`}, `Invalid column type`},
 		"nested array":               {map[string]string{"input": `[{ name = "x", type = "ARRAY<ARRAY<INT64>>" }]`}, `Invalid column type`},
