@@ -266,8 +266,8 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	switch {
 	case found == nil:
 		return nil
-	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created):
-		return ErrForeign
+	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created) && (made.ServiceAccount == "" || found.GetCloudResource().GetServiceAccountId() != made.ServiceAccount):
+		return ErrForeign // each connection has an account of its own
 	}
 	client, err := s.clients.Connections(ctx)
 	if err != nil {

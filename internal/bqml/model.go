@@ -166,8 +166,10 @@ func (s *Service) GetModel(ctx context.Context, name gcp.RemoteModelName) (*Mode
 }
 
 // DeleteModel deletes the model if it is the remembered one: by its marker, by its
-// time of creation (milliseconds since 1970), or by the job that made it. Otherwise
-// it returns [ErrForeign]. A model that is gone already is no error.
+// time of creation (milliseconds since 1970), or by the job that made it. If nothing is
+// remembered, since Terraform hands over no private state of a tainted object that it
+// replaces, a mark of ours is enough. Otherwise it returns [ErrForeign]. A model that is
+// gone already is no error.
 func (s *Service) DeleteModel(ctx context.Context, name gcp.RemoteModelName, incarnation string, created int64) error {
 	m, err := s.getModel(ctx, name, false)
 	if gcp.IsNotFound(err) {
@@ -179,10 +181,15 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.RemoteModelName, inc
 	if err != nil {
 		return ErrForeign
 	}
-	if !m.Identity.Is(incarnation, created) {
+	forgotten := incarnation == "" && created == 0
+	ours := func(mark gcp.Marker) bool {
+		want := ModelSpec{Name: name}.marker(s.clients.OwnershipID())
+		return mark.Incarnation != "" && (mark.Incarnation == incarnation || forgotten && mark.Owner == want.Owner && mark.Spec == want.Spec)
+	}
+	if !m.Identity.Is(incarnation, created) && !ours(m.Identity.Marker) {
 		// The last replacement may have lost its labels before they were written again.
 		found, err := s.provenance(ctx, name, m)
-		if err != nil || m.Identity.Marker != (gcp.Marker{}) || found.Incarnation == "" || found.Incarnation != incarnation {
+		if err != nil || m.Identity.Marker != (gcp.Marker{}) || !ours(found) {
 			return ErrForeign
 		}
 	}

@@ -206,6 +206,25 @@ func TestDeleteModelActsOnItsOwnOnly(t *testing.T) {
 	}
 }
 
+// Terraform hands over no private state of a tainted object that it replaces.
+func TestDeleteModelOfAForgottenOne(t *testing.T) {
+	f := newFake(t)
+	f.replaceDrops = true
+	s := f.service(t, "")
+	create(t, s, spec(), Options{})
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); err != nil || f.models["d.m"] != nil {
+		t.Errorf("a model with our mark: %v", err)
+	}
+	create(t, f.service(t, "team-b"), spec(), Options{})
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); !errors.Is(err, ErrForeign) {
+		t.Errorf("a model of another owner: %v", err)
+	}
+	f.define(ddl.FindStringSubmatch(f.statements[0]), f.now()+60_000)
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); !errors.Is(err, ErrForeign) {
+		t.Errorf("a model without a mark: %v", err)
+	}
+}
+
 func TestDDLWaitsForTheGrant(t *testing.T) {
 	f := newFake(t)
 	s := f.service(t, "")
