@@ -25,5 +25,6 @@ var (
 
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
+		bqremotemodel.NewDataSource,
 	}
 )

@@ -4,6 +4,7 @@
 package bqremotemodel
 
 import (
+	"context"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -144,6 +145,18 @@ type spelling struct {
 	sameHosted, sameResource func(a, b string) bool
 	// canonical names a project by its id.
 	canonical func(gcp.Name) gcp.Name
+}
+
+// spellingOf compares with the project numbers that clients can look up.
+func spellingOf(ctx context.Context, c *gcp.Clients, service *bqml.Service) spelling {
+	return spelling{
+		sameName:     func(a, b gcp.Name) bool { return service.SameName(ctx, a, b) },
+		sameHosted:   func(a, b string) bool { return service.SameHosted(ctx, a, b) },
+		sameResource: func(a, b string) bool { return service.SameResource(ctx, a, b) },
+		canonical: func(n gcp.Name) gcp.Name {
+			return n.Canonical(func(p string) (string, error) { return c.ProjectID(ctx, p) })
+		},
+	}
 }
 
 // sameConnection compares connections; the default one is told by its id.

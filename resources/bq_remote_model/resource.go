@@ -144,14 +144,7 @@ func (r *Resource) options(ctx context.Context, m *model, p *tfkit.Private) bqml
 }
 
 func (r *Resource) spelling(ctx context.Context) spelling {
-	return spelling{
-		sameName:     func(a, b gcp.Name) bool { return r.service.SameName(ctx, a, b) },
-		sameHosted:   func(a, b string) bool { return r.service.SameHosted(ctx, a, b) },
-		sameResource: func(a, b string) bool { return r.service.SameResource(ctx, a, b) },
-		canonical: func(n gcp.Name) gcp.Name {
-			return n.Canonical(func(p string) (string, error) { return r.clients.ProjectID(ctx, p) })
-		},
-	}
+	return spellingOf(ctx, r.clients, r.service)
 }
 
 // made takes over what the server has after a create or update that got that far, and

@@ -180,7 +180,10 @@ func probeAttribute() schema.SingleNestedAttribute {
 			"Terraform marks a new model whose probe failed as tainted: `terraform untaint` it, if only the probe was wrong. Set one of `query` and `rows`.",
 		Attributes: map[string]schema.Attribute{
 			"query": schema.StringAttribute{Optional: true, MarkdownDescription: "One GoogleSQL `SELECT` of at most 1000 rows, with a column for each input."},
-			"rows":  schema.DynamicAttribute{Optional: true, MarkdownDescription: "List of objects with a value for each input: `[{ text = \"a good film\" }]`. Numbers of type `NUMERIC` and `BIGNUMERIC` may be written as text."},
+			"rows": schema.ListAttribute{
+				Optional: true, ElementType: types.StringType, Validators: []validator.List{listvalidator.SizeBetween(1, 1000)},
+				MarkdownDescription: "Rows, each as JSON with a value for each input: `[jsonencode({ text = \"a good film\" })]`. Numbers may be written as text, which keeps all digits.",
+			},
 		},
 	}
 }

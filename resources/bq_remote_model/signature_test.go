@@ -62,7 +62,7 @@ func TestAccRemoteModelSignature(t *testing.T) {
 	twin := start(t)
 	upload(t, twin, "tutorial.pb")
 	config := func(changes map[string]string) string {
-		return twin.Config(render(merge(map[string]string{"input": "", "output": "", "probe": `{ rows = [{ text = "a good film" }, { text = "a bad one" }] }`}, changes)))
+		return twin.Config(render(merge(map[string]string{"input": "", "output": "", "probe": `{ rows = [jsonencode({ text = "a good film" }), jsonencode({ text = "a bad one" })] }`}, changes)))
 	}
 	tutorial := []statecheck.StateCheck{columnsAre("input", "text", "STRING"), columnsAre("output", "classifier", "ARRAY<FLOAT64>")}
 	resource.Test(t, resource.TestCase{
@@ -132,7 +132,7 @@ func TestAccRemoteModelProbe(t *testing.T) {
 	config := func(output, probe string) string {
 		return twin.Config(render(map[string]string{"output": `[{ name = "scores", type = "` + output + `" }]`, "probe": probe}))
 	}
-	const rows = `{ rows = [{ text = "a good film" }] }`
+	const rows = `{ rows = [jsonencode({ text = "a good film" })] }`
 	failed := regexp.MustCompile(`(?s)the\s+model\s+exists,\s+and\s+its\s+probe\s+failed:\s+1\s+of\s+1\s+rows\s+have\s+no\s+prediction`)
 	has := func(kind string) {
 		t.Helper()
@@ -152,7 +152,7 @@ func TestAccRemoteModelProbe(t *testing.T) {
 			{Config: config("ARRAY<FLOAT64>", rows), ConfigPlanChecks: action(plancheck.ResourceActionUpdate), ConfigStateChecks: passed},
 			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 'fine' AS text UNION ALL SELECT 'bad'" }`), ConfigStateChecks: passed},
 			{Config: config("ARRAY<FLOAT64>", ""), ConfigStateChecks: []statecheck.StateCheck{value("probe_passed", knownvalue.Null())}},
-			{Config: config("ARRAY<FLOAT64>", `{ rows = [{ txet = "typo" }] }`), ExpectError: regexp.MustCompile(`(?s)row\s+1\s+has\s+no\s+text`)},
+			{Config: config("ARRAY<FLOAT64>", `{ rows = [jsonencode({ txet = "typo" })] }`), ExpectError: regexp.MustCompile(`(?s)row\s+1\s+has\s+no\s+text`)},
 			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 1 AS n" }`), ExpectError: regexp.MustCompile(`(?s)takes\s+a\s+column\s+text\s+STRING`)},
 			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 'x' AS text LIMIT 0" }`), ExpectError: regexp.MustCompile(`(?s)query\s+gives\s+no\s+rows`)},
 			{Config: config("ARRAY<FLOAT64>", rows), ConfigPlanChecks: action(plancheck.ResourceActionUpdate), ConfigStateChecks: passed},

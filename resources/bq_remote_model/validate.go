@@ -5,7 +5,6 @@ package bqremotemodel
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -196,8 +195,7 @@ func (m *model) validateProbe(diags *diag.Diagnostics) {
 		return
 	}
 	at := path.Root("probe")
-	query, _ := m.Probe.Attributes()["query"].(types.String)
-	rows, _ := m.Probe.Attributes()["rows"].(types.Dynamic)
+	query, rows := as[types.String](m.Probe, "query"), as[types.List](m.Probe, "rows")
 	switch {
 	case query.IsNull() && rows.IsNull():
 		diags.AddAttributeError(at, "Empty probe", "Set query or rows.")
@@ -205,13 +203,14 @@ func (m *model) validateProbe(diags *diag.Diagnostics) {
 		diags.AddAttributeError(at.AtName("rows"), "Probe with a query and rows", "Set only one of query and rows.")
 	case isKnown(query) && strings.TrimSpace(query.ValueString()) == "":
 		diags.AddAttributeError(at.AtName("query"), "Empty query", "Give one SELECT, or leave the query out.")
-	case isKnown(rows):
-		list, known, err := probeRows(rows)
-		if err == nil && known && len(list) == 0 {
-			err = errors.New("there are none")
+	}
+	for i, e := range rows.Elements() {
+		text, _ := e.(types.String)
+		if !isKnown(text) {
+			continue
 		}
-		if err != nil {
-			diags.AddAttributeError(at.AtName("rows"), "Invalid rows", "Give a list of objects with a value for each input: "+err.Error()+".")
+		if _, err := probeRow(text.ValueString()); err != nil {
+			diags.AddAttributeError(at.AtName("rows").AtListIndex(i), "Invalid row", "Give a JSON object with a value for each input, such as jsonencode({ text = \"a film\" }): "+err.Error()+".")
 		}
 	}
 }
