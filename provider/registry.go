@@ -26,6 +26,7 @@ var (
 
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
+		bqremotemodel.NewDataSource,
 	}
 
 	functions = providerfunctions.All

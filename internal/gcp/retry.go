@@ -94,6 +94,8 @@ var retries = map[string]policy{
 	"bigquery.datasets.get":         read,
 	"bigquery.tables.get":           read,
 
+	"storage.objects.get": longRead,
+
 	"bigquerystorage.readRows": read, // from where the last message ended
 
 	"bigqueryconnection.connections.get":    read,

@@ -178,6 +178,9 @@ func (x *execution) analyse(ctx context.Context, st *ast.Statement, first int, p
 	if err != nil {
 		return nil, err
 	}
+	if len(m.input) == 0 {
+		return nil, invalidQuery("ML.PREDICT is not supported for the remote model %s, which has no INPUT and OUTPUT.", t)
+	}
 	fields, err := x.columns(ctx, inputQuery(st, first, p, edits))
 	if err != nil {
 		if p.Nested && strings.HasPrefix(err.Error(), "Unrecognized name") {

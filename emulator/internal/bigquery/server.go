@@ -41,11 +41,15 @@ type Engine interface {
 // Connections finds the service account of a connection.
 type Connections interface {
 	Account(projectIDOrNumber, location, id string) (email string, ok bool)
+	// Ensure answers the account of a connection, which it makes if there is none.
+	Ensure(projectID, location, id string) (email string)
 }
 
 // Permissions answers whether a member may use a permission in a project now.
 type Permissions interface {
 	Allowed(projectID, member, permission string) bool
+	// Grant gives a member a role in a project, unless it has it.
+	Grant(projectID, role, member string)
 }
 
 // Endpoint is what BigQuery looks at before it uses a Vertex AI endpoint.
