@@ -35,94 +35,66 @@ type execution struct {
 	dryRun   bool
 	project  string
 	location string
-	temp     temporaries
+	env      *environment
+	// text is what positions refer to: the text of the job, or that of an EXECUTE
+	// IMMEDIATE, whose frames are in callers.
+	text    string
+	callers []*bq.ScriptStackFrame
+	// scripted is set in a script, whose outcome so far is out.
+	scripted bool
+	out      *outcome
+	// resolved remembers which names of a statement mean variables.
+	resolved map[*ast.Source]chosen
 }
 
 func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
-	x := &execution{Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location}
+	x := &execution{
+		Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location,
+		env: newEnvironment(), resolved: map[*ast.Source]chosen{},
+	}
 	switch {
 	case j.config.Load != nil:
 		return x.load(ctx)
 	case legacy(j.config):
 		return outcome{}, notImplemented("legacy SQL, which is what BigQuery runs unless useLegacySql is false: set it")
-	case j.script.ControlFlow != "":
-		return outcome{}, notImplemented("the procedural language (%s) in scripts", j.script.ControlFlow)
 	}
-	defer x.forget(ctx)
-	last := j.script.Statements[len(j.script.Statements)-1]
-	if onlyFunctions(j.script.Statements[:len(j.script.Statements)-1]) {
+	x.text = j.config.Query.Query
+	if j.session == nil {
+		defer x.forget(ctx, &x.env.temp)
+	} else {
+		j.session.running.Lock()
+		defer j.session.running.Unlock()
+		x.env = j.session.env
+		x.env.scopes = x.env.scopes[:1] // a script that failed leaves its blocks
+	}
+	if script := j.script; script.ControlFlow == "" && onlyFunctions(script.Statements[:len(script.Statements)-1]) {
 		// Functions before a statement do not make a script of it.
-		first := 0
-		for _, st := range j.script.Statements {
-			out, err := x.statement(ctx, j.key, st, first)
+		last := script.Statements[len(script.Statements)-1]
+		for _, st := range script.Statements {
+			out, err := x.statement(ctx, j.key, st)
 			if err != nil || st == last {
-				return out, x.worded(x.inScript(st, err))
+				return out, err
 			}
-			first += positional(st)
 		}
 	}
-	switch {
-	case x.query.DestinationTable != nil:
+	if x.query.DestinationTable != nil {
 		return outcome{}, invalid("configuration.query.destinationTable cannot be set for scripts")
 	}
-	return x.statements(ctx)
-}
-
-// statements runs a script, each statement as a child job.
-func (x *execution) statements(ctx context.Context) (outcome, error) {
-	out := outcome{statementType: "SCRIPT"}
-	if x.dryRun {
-		return out, nil // what a statement means depends on the ones before it
-	}
-	x.temp.script = true
-	first := 0
-	for i, st := range x.job.script.Statements {
-		config := *x.job.config
-		query := *x.query
-		query.Query = st.Text
-		config.Query = &query
-		now := x.cfg.Clock.Now().UnixMilli()
-		child := &job{
-			key:    jobKey{x.project, x.location, fmt.Sprintf("script_job_%s_%d", hash(x.job.key.id), i)},
-			parent: x.job, config: &config, state: "RUNNING", done: make(chan struct{}), created: now, started: now,
-		}
-		x.jobs.mu.Lock()
-		x.jobs.add(child)
-		x.jobs.mu.Unlock()
-		x.job.mu.Lock()
-		x.job.children = append(x.job.children, child)
-		x.job.mu.Unlock()
-
-		done, err := x.statement(ctx, child.key, st, first)
-		err = x.worded(x.inScript(st, err))
-		child.mu.Lock()
-		child.state, child.ended, child.outcome, child.failure = "DONE", x.cfg.Clock.Now().UnixMilli(), done, asAPIError(ctx, err)
-		child.mu.Unlock()
-		close(child.done)
-		if err != nil {
-			return out, err
-		}
-		out.bytes += done.bytes
-		if done.result != nil {
-			out.result, out.destination = done.result, done.destination
-		}
-		first += positional(st)
-	}
-	return out, nil
+	return x.script(ctx)
 }
 
 // resolve completes a table's or model's name.
 func (x *execution) resolve(p ast.Path) (tableRef, error) {
+	if t, ok := x.temporary(p); ok {
+		return t, nil
+	}
 	switch len(p) {
 	case 1:
-		if x.temp.tables[p[0]] != nil {
-			t := x.temp.tables[p[0]]
-			return tableRef{t[0], t[1], t[2]}, nil
-		}
-		if x.query.DefaultDataset == nil {
+		d := x.defaultDataset()
+		if d == nil {
 			return tableRef{}, invalidQuery("Table %q must be qualified with a dataset (e.g. dataset.table).", p[0])
 		}
-		return tableRef{x.defaultProject(), x.query.DefaultDataset.DatasetId, p[0]}, nil
+		return tableRef{x.defaultProject(), d.DatasetId, p[0]}, nil
 	case 2:
 		return tableRef{x.project, p[0], p[1]}, nil
 	case 3:
@@ -132,7 +104,7 @@ func (x *execution) resolve(p ast.Path) (tableRef, error) {
 }
 
 func (x *execution) defaultProject() string {
-	if d := x.query.DefaultDataset; d != nil && d.ProjectId != "" {
+	if d := x.defaultDataset(); d != nil && d.ProjectId != "" {
 		return d.ProjectId
 	}
 	return x.project
@@ -161,7 +133,7 @@ func (x *execution) here(k datasetKey) (*dataset, error) {
 // inferLocation is where a job without a location runs: where the first dataset
 // is that it names, else US.
 func (s *Server) inferLocation(j *job) string {
-	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project}
+	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project, env: newEnvironment()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if load := j.config.Load; load != nil {
@@ -319,7 +291,7 @@ func (x *execution) nulls(st *ast.Statement, first int) []edit {
 // run sends a piece to the engine with the parameters it needs.
 func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Result, error) {
 	q := ast.Query{Project: x.project, SQL: p.sql, ReadOnly: readOnly}
-	if d := x.query.DefaultDataset; d != nil {
+	if d := x.defaultDataset(); d != nil {
 		q.DatasetProject, q.Dataset = x.defaultProject(), d.DatasetId
 	}
 	for _, i := range p.positional {
@@ -335,8 +307,8 @@ func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Resul
 		}
 		q.Parameters = append(q.Parameters, x.query.QueryParameters[i])
 	}
-	functions := strings.Join(x.temp.functions, "")
-	q.SQL, q.Temporary = functions+q.SQL, x.temp.tables
+	functions := strings.Join(x.env.temp.functions, "")
+	q.SQL, q.Temporary = functions+q.SQL, x.env.temp.tables
 	result, err := x.cfg.Engine.Query(ctx, q)
 	line := strings.Count(functions, "\n")
 	return result, moved(err, -line, 0)
@@ -376,26 +348,12 @@ var at = regexp.MustCompile(` at \[(\d+):(\d+)\]`)
 // moved moves the positions in an error of the engine by some lines and, on the
 // first line, columns.
 func moved(err error, lines, columns int) error {
-	known, ok := errors.AsType[*ast.Error](err)
-	if !ok {
-		return err
-	}
-	message := at.ReplaceAllStringFunc(known.Message, func(position string) string {
-		m := at.FindStringSubmatch(position)
-		line, _ := strconv.Atoi(m[1])
-		column, _ := strconv.Atoi(m[2])
+	return replaced(err, func(line, column int) (int, int) {
 		if line == 1 {
 			column += columns
 		}
-		return fmt.Sprintf(" at [%d:%d]", line+lines, column)
+		return line + lines, column
 	})
-	return &ast.Error{Status: known.Status, Message: message}
-}
-
-// inScript moves positions in a statement to where they are in its script.
-func (x *execution) inScript(st *ast.Statement, err error) error {
-	before := x.query.Query[:st.Offset]
-	return moved(err, strings.Count(before, "\n"), len(before)-strings.LastIndexByte(before, '\n')-1)
 }
 
 // predictable are the statements in which ML.PREDICT can be evaluated.
@@ -408,12 +366,18 @@ var unsupported = []string{
 	"DROP_MATERIALIZED_VIEW", "CREATE_ROW_ACCESS_POLICY", "DROP_ROW_ACCESS_POLICY", "DROP_ALL_ROW_ACCESS_POLICIES",
 }
 
-// statement runs one statement. first is the index of its first positional
-// parameter.
-func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement, first int) (outcome, error) {
-	out := outcome{statementType: st.Type}
-	err := x.dispatch(ctx, key, st, first, &out)
+// statement runs one statement, with the values of variables in it.
+func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement) (outcome, error) {
+	var out outcome
+	err := x.resolving(ctx, &st.Source, st, "", "", func(in *instance) error {
+		out = outcome{statementType: st.Type}
+		return x.dispatch(ctx, key, in.Statement, st.First, &out)
+	})
 	return out, err
+}
+
+func isDDL(st *ast.Statement) bool {
+	return strings.HasPrefix(st.Type, "CREATE_") || strings.HasPrefix(st.Type, "DROP_") || strings.HasPrefix(st.Type, "ALTER_")
 }
 
 func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement, first int, out *outcome) error {
@@ -427,14 +391,14 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case len(st.Predicts) > 0 && !slices.Contains(predictable, st.Type):
 		return notImplemented("ML.PREDICT in a %s statement", st.Type)
 	}
-	isDDL := strings.HasPrefix(st.Type, "CREATE_") || strings.HasPrefix(st.Type, "DROP_") || strings.HasPrefix(st.Type, "ALTER_")
-	if isDDL && x.query.DestinationTable != nil {
+	ddl := isDDL(st)
+	if ddl && x.query.DestinationTable != nil {
 		return invalid("Cannot set destination table in jobs with DDL statements")
 	}
-	if isDDL && x.query.CreateDisposition != "" {
+	if ddl && x.query.CreateDisposition != "" {
 		return invalid("Cannot set create disposition in jobs with DDL statements")
 	}
-	if isDDL && x.query.WriteDisposition != "" {
+	if ddl && x.query.WriteDisposition != "" {
 		return invalid("Cannot set write disposition in jobs with DDL statements")
 	}
 	switch st.Type {
@@ -462,19 +426,43 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 		return err
 	}
 	p := cut(st, first, whole, edits)
+	_, known := x.temporary(st.Target)
+	drops := known && st.Type == "DROP_TABLE"
+	inSession := len(st.Target) == 2 && strings.EqualFold(st.Target[0], ast.SessionDataset) // makes any table temporary
 	switch {
 	case st.Type == "SELECT":
 		return x.selectRows(ctx, key, p, out)
-	case st.Temporary:
+	case st.Temporary, inSession && strings.HasPrefix(st.Type, "CREATE_TABLE"):
 		return x.temporaryTable(ctx, st, first, edits, out)
-	case st.Type == "DROP_TABLE" && len(st.Target) == 1 && x.temp.tables[st.Target[0]] != nil:
-		return x.dropTemporary(ctx, st.Target[0], out)
-	case isDDL:
+	case st.Type == "ASSERT":
+		return x.assert(ctx, st, first, edits)
+	case drops:
+		return x.dropTemporary(ctx, st.Target, out)
+	case ddl:
 		return x.ddl(ctx, st, first, edits, out)
 	case st.Type == "MERGE":
 		return x.merge(ctx, st, first, edits, out)
 	}
 	return x.dml(ctx, st, first, edits, p, out)
+}
+
+// assert evaluates the condition of an ASSERT.
+func (x *execution) assert(ctx context.Context, st *ast.Statement, first int, edits []edit) error {
+	const before = "SELECT ("
+	condition := cut(st, first, *st.Condition, edits).with(before, "\n) IS TRUE")
+	result, err := x.run(ctx, condition, true)
+	if err != nil {
+		return replaced(err, func(line, column int) (int, int) {
+			return place(st.Text, min(max(byteAt(condition.sql, line, column)-len(before)+st.Condition.Start, 0), len(st.Text)))
+		})
+	}
+	switch {
+	case x.dryRun, result.Rows[0][0] == "true":
+		return nil
+	case st.Description != "":
+		return invalidQuery("Assertion failed: %s", st.Description)
+	}
+	return invalidQuery("Assertion failed")
 }
 
 // selectRows runs a query. Its result goes to the destination table or, without

@@ -194,9 +194,10 @@ func TestScript(t *testing.T) {
 		t.Errorf("children %v", got)
 	}
 	result, err := b.Jobs.GetQueryResults(projectID, j.JobReference.JobId).Do()
-	if err != nil || len(result.Rows) != 1 {
-		t.Errorf("the script's result is that of its query: %+v %v", result, err)
+	if err != nil || len(result.Rows) != 0 || result.Schema != nil {
+		t.Errorf("the script's result is that of its last statement, which has none: %+v %v", result, err)
 	}
+	b.want("SELECT 1; SELECT 2 AS x", [][]string{{"2"}})
 	b.fails("CREATE SCHEMA e; SELECT 1/0; CREATE SCHEMA f", "invalidQuery", "zero")
 	if _, err := b.Datasets.Get(projectID, "e").Do(); err != nil {
 		t.Errorf("a statement before the failure: %v", err)

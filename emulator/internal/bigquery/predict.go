@@ -305,6 +305,10 @@ func (x *execution) rehearse(ctx context.Context, st *ast.Statement, first int, 
 		_, err := x.run(ctx, whole, true)
 		return err
 	default: // CREATE TABLE … AS
+		if st.Temporary {
+			_, err := x.columns(ctx, cut(st, first, *st.Query, edits))
+			return err
+		}
 		return rehearsal.ddl(ctx, st, first, edits, result)
 	}
 }

@@ -391,8 +391,14 @@ func (w *qualifier) dataset(p ast.Path) (name string, rest ast.Path, ok bool) {
 // table completes the name of a table.
 func (w *qualifier) table(n googlesql.ASTNode, s *sight) {
 	p := path(n)
-	if len(p) == 1 && w.Temporary[p[0]] != nil && !s.hasWith(p[0]) {
-		t := w.Temporary[p[0]]
+	name := ""
+	switch {
+	case len(p) == 1 && !s.hasWith(p[0]):
+		name = p[0]
+	case len(p) == 2 && strings.EqualFold(p[0], ast.SessionDataset):
+		name = p[1]
+	}
+	if t := w.Temporary[name]; t != nil {
 		w.replace(n, ast.Path{home, w.names.inner(t[0], t[1]), t[2]})
 		return
 	}

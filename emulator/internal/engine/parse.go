@@ -101,20 +101,10 @@ func Parse(sql string) (script *ast.Script, err error) {
 		return nil, err
 	}
 	defer caught(&err)
-	script = &ast.Script{}
+	b := &scriptBuilder{sql: sql, script: &ast.Script{}}
+	script = b.script
 	for _, list := range children(root) {
-		for _, node := range children(list) {
-			if construct, ok := controlFlow[kind(node)]; ok {
-				if script.ControlFlow == "" {
-					script.ControlFlow = construct
-				}
-				continue
-			}
-			at := location(node)
-			p := &parser{base: at.Start, stmt: &ast.Statement{Text: at.In(sql), Offset: at.Start}}
-			p.statement(node)
-			script.Statements = append(script.Statements, p.stmt)
-		}
+		script.Steps = append(script.Steps, b.steps(list)...)
 	}
 	if len(script.Statements) == 0 && script.ControlFlow == "" {
 		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
@@ -264,6 +254,11 @@ func (p *parser) statement(n googlesql.ASTNode) {
 		s.Where = p.optional(n.Where())
 	case *googlesql.ASTDeleteStatement:
 		s.Where = p.optional(n.Where())
+	case *googlesql.ASTAssertStatement:
+		s.Condition = p.optional(n.Expr())
+		if text := must(n.Description()); text != nil {
+			s.Description = must(text.StringValue())
+		}
 	case *googlesql.ASTMergeStatement:
 		if source := child(n, "TableSubquery"); source != nil {
 			s.MergeSource = new(p.untilAlias(source))

@@ -15,24 +15,13 @@ func (r Range) In(text string) string { return text[r.Start:r.End] }
 // Contains reports whether o lies within r.
 func (r Range) Contains(o Range) bool { return r.Start <= o.Start && o.End <= r.End }
 
-// Script is a parsed SQL text: one statement or several.
-type Script struct {
-	Statements []*Statement
-	// ControlFlow names the first construct of the procedural language that was
-	// met ("IF", "DECLARE", …); empty for a plain list of statements.
-	ControlFlow string
-}
-
 // Path is a name as written, split at its dots: "`p.d.t`" and p.d.t alike are
 // [p d t].
 type Path []string
 
 // Statement is one statement.
 type Statement struct {
-	// Text is the statement without the semicolon that ends it.
-	Text string
-	// Offset is where Text starts in the script, in bytes.
-	Offset int
+	Source
 	// Type is BigQuery's statementType: SELECT, CREATE_MODEL, …; empty for a
 	// statement that BigQuery does not have.
 	Type string
@@ -58,6 +47,10 @@ type Statement struct {
 	Query *Range
 	// Where is the condition of an UPDATE or DELETE.
 	Where *Range
+	// Condition is what an ASSERT evaluates, Description what it says if that is not
+	// true.
+	Condition   *Range
+	Description string
 	// MergeSource is the parenthesised query after USING in a MERGE, up to its alias.
 	MergeSource *Range
 	// MergeChanges is set by a MERGE that may update or delete rows.
