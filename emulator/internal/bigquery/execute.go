@@ -258,32 +258,26 @@ func (p piece) then(q piece) piece {
 	return out
 }
 
-var scalarType = regexp.MustCompile(`^[A-Z][A-Z0-9]*$`)
-
-// nulls are edits that put typed NULLs in place of the parameters that are NULL,
-// and literals in place of those that hold structs: the engine forgets the types of
-// such parameters.
-func (x *execution) nulls(st *ast.Statement, first int) []edit {
+// parameters are edits that put typed literals in place of the query parameters:
+// the engine forgets the types of some.
+func (x *execution) parameters(source *ast.Source) []edit {
 	var edits []edit
-	index := first
-	for _, param := range st.Params {
+	index := source.First
+	for _, param := range source.Params {
 		i := index
 		if param.Name == "" {
 			index++
 		} else {
 			i = slices.IndexFunc(x.query.QueryParameters, func(p *bq.QueryParameter) bool { return strings.EqualFold(p.Name, param.Name) })
 		}
-		if i < 0 || i >= len(x.query.QueryParameters) {
+		if i < 0 || i >= len(x.query.QueryParameters) || x.query.QueryParameters[i].ParameterType == nil {
 			continue // [execution.run] says so
 		}
 		typ, value := x.query.QueryParameters[i].ParameterType, x.query.QueryParameters[i].ParameterValue
-		isNull := value == nil || value.Value == "" && !slices.Contains(value.ForceSendFields, "Value")
-		if isNull && typ != nil && typ.Type != "ARRAY" && typ.Type != "STRUCT" && scalarType.MatchString(typ.Type) {
-			edits = append(edits, edit{param.Range, "CAST(NULL AS " + typ.Type + ")"})
+		if value != nil && value.Value == "" && !slices.Contains(value.ForceSendFields, "Value") && typ.Type != "ARRAY" && typ.Type != "STRUCT" {
+			value = nil
 		}
-		if typ != nil && (typ.Type == "STRUCT" || typ.Type == "ARRAY" && typ.ArrayType != nil && typ.ArrayType.Type == "STRUCT") {
-			edits = append(edits, edit{param.Range, literal(typ, value)})
-		}
+		edits = append(edits, edit{param.Range, literal(typ, value)})
 	}
 	return edits
 }

@@ -459,6 +459,12 @@ func (x *execution) executeImmediate(ctx context.Context, step *ast.Step) error 
 	dynamic.callers = append([]*bq.ScriptStackFrame{x.frame(step.Range, step.In(x.text))}, x.callers...)
 	st := script.Steps[0].Statement
 	done, err := dynamic.child(ctx, st.Source, "STATEMENT", func(key jobKey) (outcome, error) { return dynamic.statement(ctx, key, st) })
+	if failure, ok := errors.AsType[*scriptError](err); ok {
+		// The last place is the one in the text of the job.
+		api, caller := *failure.apiError, dynamic.callers[0]
+		api.Message += fmt.Sprintf(" at [%d:%d]", caller.StartLine, caller.StartColumn)
+		err = &scriptError{&api, failure.statement, failure.frames}
+	}
 	if err != nil || len(targets) == 0 {
 		return err
 	}

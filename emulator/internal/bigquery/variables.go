@@ -158,7 +158,8 @@ func (v value) inField(name string) (value, bool) {
 	return out, true
 }
 
-// instance is a statement with values in place of the names of variables.
+// instance is a statement with values in place of query parameters and of the names
+// of variables.
 type instance struct {
 	*ast.Statement
 	text   string // of the script
@@ -174,6 +175,9 @@ type chosen map[int]bool
 // st is the source as it was parsed, if it is a statement.
 func (x *execution) instantiate(source *ast.Source, st *ast.Statement, names chosen, before, after string) (*instance, error) {
 	in := &instance{text: x.text, source: source, before: len(before)}
+	if st == nil || !strings.HasSuffix(st.Type, "_FUNCTION") && !strings.HasSuffix(st.Type, "_VIEW") { // these cannot have any
+		in.edits = x.parameters(source)
+	}
 	for i, n := range source.Names {
 		if !n.Certain && !names[i] {
 			continue

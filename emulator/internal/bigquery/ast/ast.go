@@ -55,8 +55,6 @@ type Statement struct {
 	MergeSource *Range
 	// MergeChanges is set by a MERGE that may update or delete rows.
 	MergeChanges bool
-	// Params are the query parameters, in order of appearance.
-	Params []Param
 	// Tables are the table names in FROM clauses; some may be names of WITH
 	// entries or of array columns, which a parser cannot tell.
 	Tables []Path

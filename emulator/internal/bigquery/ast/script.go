@@ -23,6 +23,8 @@ type Source struct {
 	Offset int
 	// First is the number of positional parameters in the script before it.
 	First int
+	// Params are the query parameters, in order of appearance.
+	Params []Param
 	// Names are the places where a variable of the script can be meant.
 	Names []Name
 }
