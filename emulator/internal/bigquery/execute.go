@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 
@@ -363,10 +364,14 @@ var unsupported = []string{
 // statement runs one statement, with the values of variables in it.
 func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement) (outcome, error) {
 	var out outcome
+	begun := time.Now()
 	err := x.resolving(ctx, &st.Source, st, "", "", func(in *instance) error {
 		out = outcome{statementType: st.Type}
 		return x.dispatch(ctx, key, in.Statement, st.First, &out)
 	})
+	if !x.dryRun {
+		out.took = time.Since(begun)
+	}
 	return out, err
 }
 
@@ -674,47 +679,103 @@ func (x *execution) count(ctx context.Context, t tableRef, where piece) (int64, 
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// merge runs a MERGE and counts the rows of one that can only insert: the engine
-// does not tell, and an update leaves no trace in the number of rows.
+// merge runs a MERGE and counts what it does to rows.
 func (x *execution) merge(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
-	t, err := x.resolve(st.Target)
-	if err != nil {
-		return err
+	if x.dryRun {
+		return x.mergeRows(ctx, st, first, edits, nil)
 	}
-	if x.dryRun || st.MergeChanges {
-		return x.mergeRows(ctx, st, first, edits)
-	}
-	x.scratch.dml.Lock()
+	x.scratch.dml.Lock() // so that nobody else changes the table while it is counted
 	defer x.scratch.dml.Unlock()
-	before, err := x.count(ctx, t, piece{})
-	if err != nil {
-		return err
-	}
-	if err := x.mergeRows(ctx, st, first, edits); err != nil {
-		return err
-	}
-	after, err := x.count(ctx, t, piece{})
-	if err != nil {
-		return err
-	}
-	out.affected = new(after - before)
-	return nil
+	return x.mergeRows(ctx, st, first, edits, out)
 }
 
 // mergeRows runs a MERGE. The engine takes only a table as its source: a query is
 // made one first.
-func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int, edits []edit) error {
-	if st.MergeSource != nil {
-		source := cut(st, first, *st.MergeSource, edits)
+func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
+	if st.Merge.Query {
+		source := cut(st, first, st.Merge.Source, edits)
 		name := x.scratch.name("merge")
 		if err := x.scratch.create(ctx, x, name, source.with("SELECT * FROM ", "")); err != nil {
 			return err
 		}
 		defer x.scratch.drop(ctx, x, name)
-		edits = append(slices.Clone(edits), edit{*st.MergeSource, scratchTable(name) + " "})
+		edits = append(slices.Clone(edits), edit{st.Merge.Source, scratchTable(name) + " "})
 	}
-	_, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), x.dryRun)
-	return err
+	var counts *bq.DmlStatistics
+	if out != nil {
+		counts = x.countMerge(ctx, st, first, edits)
+	}
+	if _, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), x.dryRun); err != nil || counts == nil {
+		return err
+	}
+	out.dml, out.affected = counts, new(counts.InsertedRowCount+counts.UpdatedRowCount+counts.DeletedRowCount)
+	return nil
+}
+
+// countMerge counts the rows that each clause of a MERGE is going to have: the
+// engine does not tell. Nil is what it cannot count.
+func (x *execution) countMerge(ctx context.Context, st *ast.Statement, first int, edits []edit) *bq.DmlStatistics {
+	const inTarget, inSource = "_in_target", "_in_source"
+	t, err := x.resolve(st.Target)
+	if err != nil {
+		return nil
+	}
+	m := st.Merge
+	name := m.SourceName
+	if name == "" {
+		name = inSource + "_"
+	}
+	// A condition on rows of one side sees only that side's columns.
+	target, source := piece{sql: "SELECT *, 1 AS " + inTarget}, piece{sql: "SELECT *, 1 AS " + inSource}
+	q := piece{sql: "SELECT CASE"}
+	for i, c := range m.Clauses {
+		condition := piece{}
+		if c.Condition != nil {
+			condition = cut(st, first, *c.Condition, edits).with(" AND (", ")")
+		}
+		ahead := fmt.Sprintf("_when_%d", i)
+		switch {
+		case c.Matched:
+			q = q.with("", " WHEN "+inTarget+" IS NOT NULL AND "+inSource+" IS NOT NULL").then(condition)
+		case c.NotMatchedByTarget:
+			q = q.with("", " WHEN "+inTarget+" IS NULL AND "+ahead)
+			source = source.with("", ", TRUE").then(condition).with("", " AS "+ahead)
+		default:
+			q = q.with("", " WHEN "+inSource+" IS NULL AND "+ahead)
+			target = target.with("", ", TRUE").then(condition).with("", " AS "+ahead)
+		}
+		q = q.with("", fmt.Sprintf(" THEN %d", i))
+	}
+	target = target.with("(", " FROM "+t.sql()+" AS "+quote(m.TargetName)+") AS "+quote(m.TargetName))
+	source = source.with("(", " FROM ").then(cut(st, first, m.Source, edits)).with("", " AS "+quote(name)+") AS "+quote(name))
+	on := cut(st, first, m.On, edits).with(" ON ", " GROUP BY clause")
+	q = q.with("", " END AS clause, COUNT(*) FROM ").then(target).with("", " FULL OUTER JOIN ").then(source).then(on)
+	result, err := x.run(ctx, q, true)
+	if err != nil {
+		return nil
+	}
+	counts := &bq.DmlStatistics{ForceSendFields: []string{"InsertedRowCount", "UpdatedRowCount", "DeletedRowCount"}}
+	for _, row := range result.Rows {
+		clause, ok := row[0].(string)
+		if !ok {
+			continue // rows that no clause has
+		}
+		i, _ := strconv.Atoi(clause)
+		text, _ := row[1].(string)
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil
+		}
+		switch m.Clauses[i].Action {
+		case "INSERT":
+			counts.InsertedRowCount += n
+		case "UPDATE":
+			counts.UpdatedRowCount += n
+		case "DELETE":
+			counts.DeletedRowCount += n
+		}
+	}
+	return counts
 }
 
 // scan finds the tables that a statement reads, checks where they are and counts
@@ -722,8 +783,12 @@ func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int,
 func (x *execution) scan(ctx context.Context, st *ast.Statement, out *outcome) error {
 	for _, path := range st.Tables {
 		t, err := x.resolve(path)
-		if err != nil || isSystemView(path) {
-			continue // a WITH entry, an array or a view of the system
+		if _, temporary := x.temporary(path); temporary || isSystemView(path) {
+			out.unmeasured = true
+			continue
+		}
+		if err != nil {
+			continue // a WITH entry or an array
 		}
 		x.mu.Lock()
 		d, known := x.datasets[t.key()]
@@ -742,11 +807,13 @@ func (x *execution) scan(ctx context.Context, st *ast.Statement, out *outcome) e
 			return err
 		}
 		out.referenced = append(out.referenced, t.reference())
-		bytes, err := x.size(ctx, t, table)
+		out.unmeasured = out.unmeasured || table.View != nil
+		bytes, rows, err := x.size(ctx, t, table)
 		if err != nil {
 			return err
 		}
 		out.bytes += bytes
+		out.read += rows
 	}
 	if limit := x.query.MaximumBytesBilled; limit > 0 && billed(out.bytes) > limit {
 		return &apiError{400, "bytesBilledLimitExceeded", fmt.Sprintf("Query exceeded limit for bytes billed: %d. %d or higher required.", limit, billed(out.bytes)), ""}
@@ -761,11 +828,11 @@ var widths = map[string]string{
 	"DATE": "8", "DATETIME": "8", "TIME": "8", "TIMESTAMP": "8",
 }
 
-// size is the logical size of a table. Columns of structs, JSON, geography and
-// arrays of text count as nothing.
-func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (int64, error) {
+// size is the logical size of a table, and how many rows it has. Columns of structs,
+// JSON, geography and arrays of text count as nothing.
+func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (bytes, rows int64, err error) {
 	if table.Schema == nil || table.View != nil {
-		return 0, nil
+		return 0, 0, nil
 	}
 	terms := []string{"0"}
 	for _, f := range table.Schema.Fields {
@@ -780,10 +847,15 @@ func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (int6
 			terms = append(terms, fmt.Sprintf("IFNULL(SUM(BYTE_LENGTH(%s) + 2), 0)", name))
 		}
 	}
-	result, err := x.cfg.Engine.Query(ctx, ast.Query{Project: x.project, ReadOnly: true, SQL: "SELECT " + strings.Join(terms, " + ") + " FROM " + t.sql()})
+	result, err := x.cfg.Engine.Query(ctx, ast.Query{Project: x.project, ReadOnly: true, SQL: "SELECT " + strings.Join(terms, " + ") + ", COUNT(*) FROM " + t.sql()})
 	if err != nil || len(result.Rows) != 1 {
-		return 0, errors.Join(err, fmt.Errorf("measure table %s", t))
+		return 0, 0, errors.Join(err, fmt.Errorf("measure table %s", t))
 	}
-	text, _ := result.Rows[0][0].(string)
-	return strconv.ParseInt(text, 10, 64)
+	for i, into := range []*int64{&bytes, &rows} {
+		text, _ := result.Rows[0][i].(string)
+		if *into, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("measure table %s: %w", t, err)
+		}
+	}
+	return bytes, rows, nil
 }

@@ -185,6 +185,7 @@ func (x *execution) child(ctx context.Context, source ast.Source, kind string, r
 		return done, x.failed(ctx, err, at, source.Text)
 	}
 	x.out.bytes += done.bytes
+	x.out.took += done.took
 	if kind == "STATEMENT" {
 		x.out.result, x.out.destination, x.out.affected, x.out.dml = done.result, done.destination, done.affected, nil
 		if done.affected != nil {

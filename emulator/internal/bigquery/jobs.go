@@ -69,7 +69,10 @@ type outcome struct {
 	destination   *bq.TableReference
 	affected      *int64 // rows changed by DML
 	dml           *bq.DmlStatistics
-	exact         bool // the bytes of the dry run of a script are what it will read
+	took          time.Duration
+	read          int64 // rows of the tables that are read
+	unmeasured    bool  // some of what is read is in neither bytes nor read
+	exact         bool  // the bytes of the dry run of a script are what it will read
 	bytes         int64
 	referenced    []*bq.TableReference
 	loaded        *bq.JobStatistics3 // what a load job did
@@ -247,6 +250,11 @@ func (s *Server) resource(j *job) *bq.Job {
 		StatementType: o.statementType, DdlOperationPerformed: o.ddl, DdlTargetTable: o.targetTable, DdlTargetDataset: o.targetDataset,
 		TotalBytesProcessed: o.bytes, TotalBytesBilled: billed(o.bytes), ReferencedTables: o.referenced,
 		ForceSendFields: []string{"CacheHit", "TotalBytesProcessed", "TotalBytesBilled"},
+	}
+	if !j.config.DryRun {
+		stats.TotalSlotMs = o.took.Milliseconds()
+		stats.QueryPlan = o.plan(j.ended)
+		out.Statistics.TotalSlotMs = stats.TotalSlotMs
 	}
 	if o.affected != nil {
 		stats.NumDmlAffectedRows = *o.affected

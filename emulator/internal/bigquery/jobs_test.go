@@ -306,3 +306,35 @@ func TestStrictJSON(t *testing.T) {
 		t.Errorf("an impossible project: %v", err)
 	}
 }
+
+// The plan is one stage with what was read and written in truth.
+func TestQueryPlan(t *testing.T) {
+	b := start(t)
+	b.do("CREATE SCHEMA d")
+	b.do("CREATE TABLE d.t AS SELECT x FROM UNNEST(GENERATE_ARRAY(1, 20)) AS x")
+	b.do("CREATE VIEW d.v AS SELECT x FROM d.t")
+	for _, c := range []struct {
+		sql           string
+		read, written int64
+	}{
+		{"SELECT x FROM d.t WHERE x > 15", 20, 5},
+		{"SELECT COUNT(*) FROM d.t AS a JOIN d.t AS b USING (x)", 40, 1},
+		{"DELETE d.t WHERE x > 18", 0, 2},
+		{"SELECT 1", 0, 1},
+	} {
+		j := b.do("%s", c.sql)
+		stages := j.Statistics.Query.QueryPlan
+		if len(stages) != 1 || stages[0].RecordsRead != c.read || stages[0].RecordsWritten != c.written || stages[0].Status != "COMPLETE" {
+			t.Errorf("%s: %+v, want %d rows read and %d written", c.sql, stages, c.read, c.written)
+			continue
+		}
+		if took := stages[0].EndMs - stages[0].StartMs; took != stages[0].SlotMs || took != j.Statistics.TotalSlotMs || took > j.Statistics.EndTime-j.Statistics.StartTime+1 {
+			t.Errorf("%s: %d ms, %d slot ms of %d, in a job of %d", c.sql, took, stages[0].SlotMs, j.Statistics.TotalSlotMs, j.Statistics.EndTime-j.Statistics.StartTime)
+		}
+	}
+	for _, sql := range []string{"SELECT x FROM d.v", "CREATE TABLE d.u (x INT64)"} {
+		if j := b.do("%s", sql); len(j.Statistics.Query.QueryPlan) != 0 {
+			t.Errorf("%s: a plan of what is not known: %+v", sql, j.Statistics.Query.QueryPlan)
+		}
+	}
+}

@@ -297,7 +297,7 @@ func (x *execution) rehearse(ctx context.Context, st *ast.Statement, first int, 
 		}
 		return rehearsal.selectRows(ctx, jobKey{}, whole, &outcome{})
 	case "MERGE":
-		return rehearsal.mergeRows(ctx, st, first, edits)
+		return rehearsal.mergeRows(ctx, st, first, edits, nil)
 	case "INSERT":
 		_, err := x.run(ctx, whole, true)
 		return err

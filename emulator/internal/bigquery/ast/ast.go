@@ -51,10 +51,8 @@ type Statement struct {
 	// true.
 	Condition   *Range
 	Description string
-	// MergeSource is the parenthesised query after USING in a MERGE, up to its alias.
-	MergeSource *Range
-	// MergeChanges is set by a MERGE that may update or delete rows.
-	MergeChanges bool
+	// Merge is set for MERGE.
+	Merge *Merge
 	// Tables are the table names in FROM clauses; some may be names of WITH
 	// entries or of array columns, which a parser cannot tell.
 	Tables []Path
@@ -99,6 +97,29 @@ type CreateModel struct {
 type Column struct {
 	Name string
 	Type string
+}
+
+// Merge is the body of a MERGE statement.
+type Merge struct {
+	// TargetName and SourceName are the names under which conditions know the two:
+	// the alias or the last part of the name; that of a query may be empty.
+	TargetName, SourceName string
+	// Source is the table or the parenthesised query after USING, up to its alias;
+	// Query tells which.
+	Source Range
+	Query  bool
+	// On is the condition of the match.
+	On      Range
+	Clauses []MergeClause
+}
+
+// MergeClause is one WHEN … THEN ….
+type MergeClause struct {
+	// Matched rows are in both; of the others those in the source alone are
+	// NotMatchedByTarget.
+	Matched, NotMatchedByTarget bool
+	Condition                   *Range
+	Action                      string // INSERT, UPDATE or DELETE
 }
 
 // Predict is one ML.PREDICT(MODEL …, input).
