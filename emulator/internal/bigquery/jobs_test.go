@@ -338,3 +338,18 @@ func TestQueryPlan(t *testing.T) {
 		}
 	}
 }
+
+// Conditions on an INFORMATION_SCHEMA find the names that it shows.
+func TestInformationSchema(t *testing.T) {
+	b := start(t)
+	b.do("CREATE SCHEMA d")
+	b.do("CREATE SCHEMA e")
+	b.do("CREATE TABLE d.t (x INT64, s STRING)")
+	b.do("CREATE TABLE e.other (y INT64)")
+	b.want("SELECT table_name FROM d.INFORMATION_SCHEMA.TABLES WHERE table_schema = 'd' AND table_catalog = 'my-project'", [][]string{{"t"}})
+	b.want("SELECT TABLES.table_name FROM d.INFORMATION_SCHEMA.TABLES WHERE TABLES.table_schema = 'e'", nil)
+	b.want("SELECT c.column_name, c.data_type FROM `my-project`.d.INFORMATION_SCHEMA.COLUMNS AS c JOIN d.INFORMATION_SCHEMA.TABLES AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name WHERE c.table_schema = 'd' ORDER BY c.ordinal_position",
+		[][]string{{"x", "INT64"}, {"s", "STRING"}})
+	b.want("SELECT schema_name FROM e.INFORMATION_SCHEMA.SCHEMATA WHERE schema_name = 'e'", [][]string{{"e"}})
+	b.fails("SELECT nope FROM d.INFORMATION_SCHEMA.TABLES", "invalidQuery", "Unrecognized name: nope at [1:8]")
+}
