@@ -87,7 +87,7 @@ func newRunCommand(a *app) *cobra.Command {
 			return o.run(cmd.Context(), a)
 		},
 	}
-	addGroups(cmd, "gcpml run report.sql", o.sourceOptions.group(), o.group(), o.runGuards.group(), o.jobOptions.group(),
+	addGroups(cmd, "gcpml run report.sql", o.sourceOptions.group("run"), o.group(), o.runGuards.group(), o.jobOptions.group(),
 		o.outputOptions.group(), o.reportOptions.group(), o.connectionOptions.group())
 	return cmd
 }
