@@ -213,7 +213,33 @@ type jobText struct {
 	Labels         map[string]string `json:"labels,omitempty"`
 	Tables         []string          `json:"referenced_tables,omitempty"`
 	SQL            string            `json:"sql,omitempty"`
-	Stages         []query.Stage     `json:"query_plan,omitempty"`
+	Stages         []stageText       `json:"query_plan,omitempty"`
+}
+
+// stageText is a stage of a query plan in JSON, with times in seconds.
+type stageText struct {
+	Name         string   `json:"name"`
+	Status       string   `json:"status"`
+	RowsRead     int64    `json:"rows_read"`
+	RowsWritten  int64    `json:"rows_written"`
+	ShuffleBytes int64    `json:"shuffle_bytes"`
+	SlotSeconds  float64  `json:"slot_seconds"`
+	Wait         float64  `json:"wait_seconds"`
+	Read         float64  `json:"read_seconds"`
+	Compute      float64  `json:"compute_seconds"`
+	Write        float64  `json:"write_seconds"`
+	Steps        []string `json:"steps,omitempty"`
+}
+
+func stageTexts(stages []query.Stage) []stageText {
+	out := make([]stageText, len(stages))
+	for i, s := range stages {
+		out[i] = stageText{
+			Name: s.Name, Status: s.Status, RowsRead: s.RowsRead, RowsWritten: s.RowsWritten, ShuffleBytes: s.ShuffleBytes, SlotSeconds: s.SlotTime.Seconds(),
+			Wait: s.Wait.Seconds(), Read: s.Read.Seconds(), Compute: s.Compute.Seconds(), Write: s.Write.Seconds(), Steps: s.Steps,
+		}
+	}
+	return out
 }
 
 func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
@@ -234,7 +260,7 @@ func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
 				t.Failed, t.Reason, t.Message = true, i.Err.Reason, i.Err.Message
 			}
 			if o.queryPlan {
-				t.Stages = i.Stages
+				t.Stages = stageTexts(i.Stages)
 			}
 			out = append(out, t)
 		}
