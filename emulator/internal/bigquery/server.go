@@ -93,6 +93,8 @@ type Server struct {
 	uploads uploads
 	scripts scripts
 
+	sessions sessions
+
 	// mu guards datasets and everything below them. It is held across calls to the
 	// engine that make or drop a dataset or table, so that the two stay in step.
 	mu       sync.Mutex
@@ -112,6 +114,7 @@ func New(cfg Config) *Server {
 		jobs:     jobs{ctx: ctx, cancel: cancel, byKey: map[jobKey]*job{}, byRequest: map[string]*job{}},
 		uploads:  uploads{byID: map[string]*upload{}},
 		scripts:  scripts{clock: cfg.Clock},
+		sessions: sessions{byID: map[string]*session{}},
 		datasets: map[datasetKey]*dataset{},
 	}
 	s.routes()
