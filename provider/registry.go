@@ -11,6 +11,7 @@ import (
 	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
 	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
+	vertexmodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
 )
 
@@ -25,5 +26,6 @@ var (
 
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
+		vertexmodel.New,
 	}
 )

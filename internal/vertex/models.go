@@ -39,7 +39,8 @@ type ModelSpec struct {
 	// VersionDescription is of the version.
 	VersionDescription string
 	// Aliases are those that the version is to have; others that it has stay. nil
-	// means the default one. DropAliases are taken from the version before.
+	// means the default one. DropAliases are taken from it; an earlier version keeps
+	// what it has and nobody else got.
 	Aliases     []string
 	DropAliases []string
 	// Version is the one that is meant as long as there is no newer one, "" for the
@@ -267,7 +268,7 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 			return nil, err
 		}
 	}
-	return s.settleAliases(ctx, client, spec, from, at, m)
+	return s.settleAliases(ctx, client, spec, at, m)
 }
 
 // changes are the fields of the model, or of its version, that differ, as paths of

@@ -50,26 +50,12 @@ func (s *Service) mergeAliases(ctx context.Context, client *aiplatform.ModelClie
 	return nil
 }
 
-// settleAliases gives the version of m the aliases that it is to have and takes
-// those that it is no longer to have from the version before. The default one is
-// never taken: it can only be given to another version.
-func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, from string, at gcp.Name, m *Model) (*Model, error) {
+// settleAliases gives the version of m the aliases that it is to have, and takes those
+// from it that it is no longer to have. The default one is never taken: it can only be
+// given to another version.
+func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, at gcp.Name, m *Model) (*Model, error) {
 	missing := slices.DeleteFunc(slices.Clone(spec.wanted()), func(a string) bool { return slices.Contains(m.Aliases, a) })
-	drop := slices.DeleteFunc(slices.Clone(spec.DropAliases), func(a string) bool { return a == DefaultAlias })
-	if from != "" && len(drop) > 0 {
-		before, err := s.ReadModel(ctx, spec.Name.WithVersion(from))
-		switch {
-		case gcp.IsNotFound(err):
-		case err != nil:
-			return nil, err
-		default:
-			held := slices.DeleteFunc(slices.Clone(drop), func(a string) bool { return !slices.Contains(before.Aliases, a) })
-			if err := s.mergeAliases(ctx, client, spec.Name.WithVersion(from), nil, held); err != nil {
-				return nil, err
-			}
-		}
-	}
-	drop = slices.DeleteFunc(drop, func(a string) bool { return !slices.Contains(m.Aliases, a) })
+	drop := slices.DeleteFunc(slices.Clone(spec.DropAliases), func(a string) bool { return a == DefaultAlias || !slices.Contains(m.Aliases, a) })
 	if len(missing)+len(drop) == 0 {
 		return m, nil
 	}

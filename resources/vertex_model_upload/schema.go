@@ -108,7 +108,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"version_aliases": schema.SetAttribute{
 				Optional: true, ElementType: types.StringType,
 				Validators: []validator.Set{setvalidator.ValueStringsAre(tfkit.Matches(aliasPattern, "Invalid version alias", "2 to 128 letters, digits and -, starting with a lower-case letter and ending with a lower-case letter or a digit"))},
-				MarkdownDescription: "Aliases of the version, by which deployments and others can name it (`models/ID@ALIAS`). A new version takes them over from the one before. By default `[\"default\"]`. " +
+				MarkdownDescription: "Aliases of the version, by which deployments and others can name it (`models/ID@ALIAS`). They move to a new version; one that is not listed any more when a new version is uploaded stays with the version that has it, so that each can have a name of its own. By default `[\"default\"]`. " +
 					"With a list of your own, `default` must be in it for a new version to become the default one; without it the version that is managed here is the one that was uploaded last, and the first version of a model is the default one all the same. " +
 					"An alias moves here from whichever version has it; other aliases of the version stay.",
 			},
