@@ -46,6 +46,9 @@ type ModelSpec struct {
 	// Version is the one that is meant as long as there is no newer one, "" for the
 	// default one.
 	Version string
+	// Within tells that the model is somebody else's: only the version is ours. It
+	// becomes the default one only when Aliases say so.
+	Within bool
 	// Marker is written on the model.
 	Marker gcp.Marker
 }
@@ -72,9 +75,12 @@ func MakesDefault(aliases []string) bool {
 	return aliases == nil || slices.Contains(aliases, DefaultAlias)
 }
 
+// followsDefault reports whether the version is found as the default one.
+func (s ModelSpec) followsDefault() bool { return !s.Within && MakesDefault(s.Aliases) }
+
 // wanted are the aliases that the version is to have.
 func (s ModelSpec) wanted() []string {
-	if s.Aliases == nil {
+	if s.Aliases == nil && !s.Within {
 		return []string{DefaultAlias}
 	}
 	return s.Aliases
@@ -222,6 +228,14 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		return nil, err
 	}
 	defer unlock()
+	if spec.Within {
+		// Whether an upload replaces what the model is called is not documented.
+		model, err := s.ReadModel(ctx, spec.Name)
+		if err != nil {
+			return nil, err
+		}
+		spec.DisplayName, spec.Description = model.DisplayName, model.Description
+	}
 	at := spec.Name.WithVersion(spec.Version)
 	if from != "" {
 		version, err := s.newVersion(ctx, client, spec, from, r)
@@ -231,7 +245,7 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		if err := s.mergeAliases(ctx, client, spec.Name.WithVersion(version), spec.wanted(), nil); err != nil {
 			return nil, err
 		}
-		if at.Version = version; MakesDefault(spec.Aliases) {
+		if at.Version = version; spec.followsDefault() {
 			at.Version = ""
 		}
 	}
@@ -274,6 +288,12 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 // changes are the fields of the model, or of its version, that differ, as paths of
 // an update mask. One call cannot change both.
 func (s ModelSpec) changes(have *Model, ofVersion bool) []string {
+	if s.Within {
+		if ofVersion && s.VersionDescription != have.VersionDescription {
+			return []string{"version_description"}
+		}
+		return nil
+	}
 	want := described{s.DisplayName, s.Description, s.merged(have.labels)}
 	paths := want.changes(described{have.DisplayName, have.Description, have.labels})
 	if !ofVersion {

@@ -65,6 +65,88 @@ func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelCli
 	return s.ReadModel(ctx, at)
 }
 
+// FindVersion returns the version that an upload with this specification made, which
+// may have been interrupted. [gcp.IsNotFound] tells that it made none.
+func (s *Service) FindVersion(ctx context.Context, spec ModelSpec, from string) (*Model, error) {
+	return s.ReadModel(ctx, spec.Name.WithVersion(versionAlias(spec.Content, from)))
+}
+
+// OnlyVersionError means that a version cannot be deleted because its model has no
+// other one.
+type OnlyVersionError struct{ Version gcp.Name }
+
+func (e *OnlyVersionError) Error() string {
+	return fmt.Sprintf("%s is the only version of its model, with which alone it can be deleted", e.Version)
+}
+
+// DeleteVersions deletes versions of a model that stays. If the default version is
+// one of them, the newest one that stays becomes that. Versions that are gone are no
+// error; those that endpoints serve are waited for as models are.
+func (s *Service) DeleteVersions(ctx context.Context, name gcp.Name, ids []string, r Report) error {
+	client, err := s.clients.Models(ctx, name.Location)
+	if err != nil {
+		return err
+	}
+	unlock, err := s.clients.Lock(ctx, name.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for pause := s.patience.begin(); ; {
+		all, err := s.Versions(ctx, name)
+		if gcp.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		stays := ""
+		var ours []*Model
+		for _, v := range all {
+			if slices.Contains(ids, v.VersionID) {
+				ours = append(ours, v)
+			} else {
+				stays = v.VersionID
+			}
+		}
+		if len(ours) == 0 {
+			return nil
+		}
+		next := ours[0]
+		version := name.WithVersion(next.VersionID)
+		if slices.Contains(next.Aliases, DefaultAlias) {
+			if stays == "" && len(ours) == 1 {
+				return &OnlyVersionError{version}
+			}
+			if stays == "" {
+				stays = ours[1].VersionID
+			}
+			if err := s.mergeAliases(ctx, client, name.WithVersion(stays), []string{DefaultAlias}, nil); err != nil {
+				return err
+			}
+		}
+		_, err = start(ctx, client, "vertex.models.deleteVersion", "deleting version "+next.VersionID, r, func(ctx context.Context) (*aiplatform.DeleteModelVersionOperation, error) {
+			return client.DeleteModelVersion(ctx, &pb.DeleteModelVersionRequest{Name: version.String()})
+		})
+		switch {
+		case err == nil, gcp.IsNotFound(err), errors.Is(err, gcp.ErrOperationLost):
+			continue
+		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted, codes.Internal):
+			return interrupted(ctx, err)
+		}
+		// It may just have been released by an endpoint, or not have been deleted despite
+		// an INTERNAL error, or the other way round.
+		budget := s.patience.release
+		if len(next.Deployed) > 0 {
+			budget = s.patience.precondition
+		}
+		r.progress("version %s is not deleted (%s): trying again", next.VersionID, gcp.Message(err))
+		if !pause.wait(ctx, budget) {
+			return interrupted(ctx, err)
+		}
+	}
+}
+
 // Versions returns the versions of a model, oldest first.
 func (s *Service) Versions(ctx context.Context, name gcp.Name) ([]*Model, error) {
 	all, err := s.versions(ctx, name)
