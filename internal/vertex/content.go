@@ -376,3 +376,19 @@ func versionAlias(c Content, from string) string {
 }
 
 const aliasPrefix = "gcpml-"
+
+// UploadedAs reports whether the version with this id, which carries these marks,
+// was uploaded by us with this content. An update may have got as far as that
+// without the state having learned of it.
+func (c Content) UploadedAs(version string, marks []string) bool {
+	n, err := strconv.Atoi(version)
+	if err != nil || len(marks) == 0 {
+		return false
+	}
+	for from := range n { // whichever version it followed; 0 is for one that was not known
+		if slices.Contains(marks, versionAlias(c, strconv.Itoa(from))) {
+			return true
+		}
+	}
+	return slices.Contains(marks, versionAlias(c, ""))
+}

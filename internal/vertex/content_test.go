@@ -200,3 +200,24 @@ func TestSameKey(t *testing.T) {
 		t.Errorf("hash %s, want %s", got, want)
 	}
 }
+
+// What an interrupted update uploaded is known by its marks, whichever version it
+// followed; other content is not, nor are versions of others.
+func TestUploadedAs(t *testing.T) {
+	c := everything()
+	other := everything()
+	other.ArtifactURI = "gs://bucket/other/"
+	marks := []string{versionAlias(c, "2")}
+	for name, got := range map[string]struct{ is, want bool }{
+		"after version 2":        {c.UploadedAs("3", marks), true},
+		"the first":              {c.UploadedAs("1", []string{versionAlias(c, "")}), true},
+		"of an unknown state":    {c.UploadedAs("3", []string{versionAlias(c, "0")}), true},
+		"before what it follows": {c.UploadedAs("2", marks), false},
+		"other content":          {other.UploadedAs("3", marks), false},
+		"not ours":               {c.UploadedAs("3", nil), false},
+	} {
+		if got.is != got.want {
+			t.Errorf("%s: %t", name, got.is)
+		}
+	}
+}

@@ -39,12 +39,16 @@ type ModelSpec struct {
 	// VersionDescription is of the version.
 	VersionDescription string
 	// Aliases are those that the version is to have; others that it has stay. nil
-	// means the default one. DropAliases are taken from the version before.
+	// means the default one. DropAliases are taken from it; an earlier version keeps
+	// what it has and nobody else got.
 	Aliases     []string
 	DropAliases []string
 	// Version is the one that is meant as long as there is no newer one, "" for the
 	// default one.
 	Version string
+	// Within tells that the model is somebody else's: only the version is ours. It
+	// becomes the default one only when Aliases say so.
+	Within bool
 	// Marker is written on the model.
 	Marker gcp.Marker
 }
@@ -71,9 +75,12 @@ func MakesDefault(aliases []string) bool {
 	return aliases == nil || slices.Contains(aliases, DefaultAlias)
 }
 
+// followsDefault reports whether the version is found as the default one.
+func (s ModelSpec) followsDefault() bool { return !s.Within && MakesDefault(s.Aliases) }
+
 // wanted are the aliases that the version is to have.
 func (s ModelSpec) wanted() []string {
-	if s.Aliases == nil {
+	if s.Aliases == nil && !s.Within {
 		return []string{DefaultAlias}
 	}
 	return s.Aliases
@@ -103,6 +110,7 @@ type Model struct {
 	VersionDescription string
 	VersionCreateTime  time.Time
 	Aliases            []string // the user's and [DefaultAlias], sorted
+	Marks              []string // aliases that we put on the version when we uploaded it
 	ArtifactURI        string
 	// Container is nil when the server does not give it back. Values that are
 	// marked as secret are not in it.
@@ -148,7 +156,7 @@ func readModel(m *pb.Model, name gcp.Name) *Model {
 		Labels: gcp.UserLabels(m.GetLabels()), Marker: marker, KMSKey: m.GetEncryptionSpec().GetKmsKeyName(),
 		UpdateTime: timeOf(m.GetUpdateTime()), Object: Object{marker.Incarnation, timeOf(m.GetCreateTime())},
 		VersionID: m.GetVersionId(), VersionDescription: m.GetVersionDescription(), VersionCreateTime: timeOf(m.GetVersionCreateTime()),
-		Aliases: usersAliases(m.GetVersionAliases()), ArtifactURI: m.GetArtifactUri(),
+		Aliases: usersAliases(m.GetVersionAliases()), Marks: marks(m.GetVersionAliases()), ArtifactURI: m.GetArtifactUri(),
 		Container: readContainer(m.GetContainerSpec(), m.GetLabels()[labelHiddenEnv]),
 		Schemata:  readSchemata(m.GetPredictSchemata()), MetadataSchemaURI: m.GetMetadataSchemaUri(), Metadata: readMetadata(m.GetMetadata()),
 		labels: m.GetLabels(),
@@ -223,6 +231,14 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		return nil, err
 	}
 	defer unlock()
+	if spec.Within {
+		// Whether an upload replaces what the model is called is not documented.
+		model, err := s.ReadModel(ctx, spec.Name)
+		if err != nil {
+			return nil, err
+		}
+		spec.DisplayName, spec.Description = model.DisplayName, model.Description
+	}
 	at := spec.Name.WithVersion(spec.Version)
 	if from != "" {
 		version, err := s.newVersion(ctx, client, spec, from, r)
@@ -232,7 +248,7 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		if err := s.mergeAliases(ctx, client, spec.Name.WithVersion(version), spec.wanted(), nil); err != nil {
 			return nil, err
 		}
-		if at.Version = version; MakesDefault(spec.Aliases) {
+		if at.Version = version; spec.followsDefault() {
 			at.Version = ""
 		}
 	}
@@ -269,12 +285,18 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 			return nil, err
 		}
 	}
-	return s.settleAliases(ctx, client, spec, from, at, m)
+	return s.settleAliases(ctx, client, spec, at, m)
 }
 
 // changes are the fields of the model, or of its version, that differ, as paths of
 // an update mask. One call cannot change both.
 func (s ModelSpec) changes(have *Model, ofVersion bool) []string {
+	if s.Within {
+		if ofVersion && s.VersionDescription != have.VersionDescription {
+			return []string{"version_description"}
+		}
+		return nil
+	}
 	want := described{s.DisplayName, s.Description, s.merged(have.labels)}
 	paths := want.changes(described{have.DisplayName, have.Description, have.labels})
 	if !ofVersion {

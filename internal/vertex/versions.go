@@ -30,6 +30,11 @@ func usersAliases(all []string) (users []string) {
 	return users
 }
 
+// marks are the aliases that are ours.
+func marks(all []string) (ours []string) {
+	return slices.DeleteFunc(slices.Clone(all), func(a string) bool { return !strings.HasPrefix(a, aliasPrefix) })
+}
+
 // mergeAliases gives aliases to a version, wherever they are now, and takes others
 // from it.
 func (s *Service) mergeAliases(ctx context.Context, client *aiplatform.ModelClient, version gcp.Name, add, remove []string) error {
@@ -50,26 +55,12 @@ func (s *Service) mergeAliases(ctx context.Context, client *aiplatform.ModelClie
 	return nil
 }
 
-// settleAliases gives the version of m the aliases that it is to have and takes
-// those that it is no longer to have from the version before. The default one is
-// never taken: it can only be given to another version.
-func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, from string, at gcp.Name, m *Model) (*Model, error) {
+// settleAliases gives the version of m the aliases that it is to have, and takes those
+// from it that it is no longer to have. The default one is never taken: it can only be
+// given to another version.
+func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, at gcp.Name, m *Model) (*Model, error) {
 	missing := slices.DeleteFunc(slices.Clone(spec.wanted()), func(a string) bool { return slices.Contains(m.Aliases, a) })
-	drop := slices.DeleteFunc(slices.Clone(spec.DropAliases), func(a string) bool { return a == DefaultAlias })
-	if from != "" && len(drop) > 0 {
-		before, err := s.ReadModel(ctx, spec.Name.WithVersion(from))
-		switch {
-		case gcp.IsNotFound(err):
-		case err != nil:
-			return nil, err
-		default:
-			held := slices.DeleteFunc(slices.Clone(drop), func(a string) bool { return !slices.Contains(before.Aliases, a) })
-			if err := s.mergeAliases(ctx, client, spec.Name.WithVersion(from), nil, held); err != nil {
-				return nil, err
-			}
-		}
-	}
-	drop = slices.DeleteFunc(drop, func(a string) bool { return !slices.Contains(m.Aliases, a) })
+	drop := slices.DeleteFunc(slices.Clone(spec.DropAliases), func(a string) bool { return a == DefaultAlias || !slices.Contains(m.Aliases, a) })
 	if len(missing)+len(drop) == 0 {
 		return m, nil
 	}
@@ -77,6 +68,88 @@ func (s *Service) settleAliases(ctx context.Context, client *aiplatform.ModelCli
 		return nil, err
 	}
 	return s.ReadModel(ctx, at)
+}
+
+// FindVersion returns the version that an upload with this specification made, which
+// may have been interrupted. [gcp.IsNotFound] tells that it made none.
+func (s *Service) FindVersion(ctx context.Context, spec ModelSpec, from string) (*Model, error) {
+	return s.ReadModel(ctx, spec.Name.WithVersion(versionAlias(spec.Content, from)))
+}
+
+// OnlyVersionError means that a version cannot be deleted because its model has no
+// other one.
+type OnlyVersionError struct{ Version gcp.Name }
+
+func (e *OnlyVersionError) Error() string {
+	return fmt.Sprintf("%s is the only version of its model, with which alone it can be deleted", e.Version)
+}
+
+// DeleteVersions deletes versions of a model that stays. If the default version is
+// one of them, the newest one that stays becomes that. Versions that are gone are no
+// error; those that endpoints serve are waited for as models are.
+func (s *Service) DeleteVersions(ctx context.Context, name gcp.Name, ids []string, r Report) error {
+	client, err := s.clients.Models(ctx, name.Location)
+	if err != nil {
+		return err
+	}
+	unlock, err := s.clients.Lock(ctx, name.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for pause := s.patience.begin(); ; {
+		all, err := s.Versions(ctx, name)
+		if gcp.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		stays := ""
+		var ours []*Model
+		for _, v := range all {
+			if slices.Contains(ids, v.VersionID) {
+				ours = append(ours, v)
+			} else {
+				stays = v.VersionID
+			}
+		}
+		if len(ours) == 0 {
+			return nil
+		}
+		next := ours[0]
+		version := name.WithVersion(next.VersionID)
+		if slices.Contains(next.Aliases, DefaultAlias) {
+			if stays == "" && len(ours) == 1 {
+				return &OnlyVersionError{version}
+			}
+			if stays == "" {
+				stays = ours[1].VersionID
+			}
+			if err := s.mergeAliases(ctx, client, name.WithVersion(stays), []string{DefaultAlias}, nil); err != nil {
+				return err
+			}
+		}
+		_, err = start(ctx, client, "vertex.models.deleteVersion", "deleting version "+next.VersionID, r, func(ctx context.Context) (*aiplatform.DeleteModelVersionOperation, error) {
+			return client.DeleteModelVersion(ctx, &pb.DeleteModelVersionRequest{Name: version.String()})
+		})
+		switch {
+		case err == nil, gcp.IsNotFound(err), errors.Is(err, gcp.ErrOperationLost):
+			continue
+		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted, codes.Internal):
+			return interrupted(ctx, err)
+		}
+		// It may just have been released by an endpoint, or not have been deleted despite
+		// an INTERNAL error, or the other way round.
+		budget := s.patience.release
+		if len(next.Deployed) > 0 {
+			budget = s.patience.precondition
+		}
+		r.progress("version %s is not deleted (%s): trying again", next.VersionID, gcp.Message(err))
+		if !pause.wait(ctx, budget) {
+			return interrupted(ctx, err)
+		}
+	}
 }
 
 // Versions returns the versions of a model, oldest first.

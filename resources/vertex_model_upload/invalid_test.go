@@ -37,9 +37,26 @@ func containerWith(name string, value any) object {
 	return object{"container_spec": object{"image_uri": image, name: value}}
 }
 
+// within sets arguments of a version of somebody else's model.
+func within(set object) object {
+	all := object{"parent_model": id, "model_id": nil, "display_name": nil}
+	maps.Copy(all, set)
+	return all
+}
+
 var invalids = map[string]invalid{
 	"model id":                   {set: object{"model_id": "1bert"}, path: "model_id", summary: "Invalid model id"},
 	"no model id to be made":     {set: object{"model_id": nil, "display_name": "日本"}, path: "model_id", summary: "Missing model id"},
+	"no display name":            {set: object{"display_name": nil}, path: "display_name", summary: "Missing display_name"},
+	"parent model":               {set: within(object{"parent_model": "bert"}), path: "parent_model", summary: "Invalid parent_model"},
+	"project of parent":          {set: within(object{"project": "demo-gcpml"}), path: "project", summary: "Not with parent_model"},
+	"location of parent":         {set: within(object{"location": "us-central1"}), path: "location", summary: "Not with parent_model"},
+	"id of parent":               {set: within(object{"model_id": "bert"}), path: "model_id", summary: "Not with parent_model"},
+	"name of parent":             {set: within(object{"display_name": "Bert"}), path: "display_name", summary: "Not with parent_model"},
+	"description of parent":      {set: within(object{"description": "x"}), path: "description", summary: "Not with parent_model"},
+	"labels of parent":           {set: within(object{"labels": object{"team": "ml"}}), path: "labels", summary: "Not with parent_model"},
+	"key of parent":              {set: within(object{"encryption_spec": object{"kms_key_name": key}}), path: "encryption_spec", summary: "Not with parent_model"},
+	"versions of parent":         {set: within(object{"keep_versions": 1}), path: "keep_versions", summary: "Not with parent_model"},
 	"display name":               {set: object{"display_name": ""}, path: "display_name", summary: "Invalid Attribute Value Length"},
 	"project":                    {set: object{"project": "123456789"}, path: "project", summary: "Invalid project id"},
 	"location":                   {set: object{"location": "US"}, path: "location", summary: "Invalid location"},
@@ -166,6 +183,17 @@ func TestUnknown(t *testing.T) {
 			"liveness_probe": probe("grpc", object{"port": 1, "service": "s"}),
 		},
 	})
+	if n := p.sweep(t, full); n < 70 {
+		t.Fatalf("only %d paths", n)
+	}
+	if n := p.sweep(t, p.config(t, within(object{"version_aliases": []any{"default", "golden"}}))); n < 5 {
+		t.Fatalf("only %d paths with a parent_model", n)
+	}
+}
+
+// sweep plans with each part of a configuration not known, and returns how many.
+func (p planner) sweep(t *testing.T, full tftypes.Value) int {
+	t.Helper()
 	var paths []*tftypes.AttributePath
 	if err := tftypes.Walk(full, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
 		if len(at.Steps()) > 0 && !v.IsNull() {
@@ -174,9 +202,6 @@ func TestUnknown(t *testing.T) {
 		return true, nil
 	}); err != nil {
 		t.Fatal(err)
-	}
-	if len(paths) < 70 {
-		t.Fatalf("only %d paths", len(paths))
 	}
 	for _, path := range paths {
 		config, err := tftypes.Transform(full, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
@@ -192,6 +217,7 @@ func TestUnknown(t *testing.T) {
 			t.Errorf("%s is not known: %v", path, diags)
 		}
 	}
+	return len(paths)
 }
 
 // planner validates and plans in this process.

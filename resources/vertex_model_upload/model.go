@@ -29,6 +29,7 @@ type model struct {
 	Project               types.String   `tfsdk:"project"`
 	Location              types.String   `tfsdk:"location"`
 	ModelID               types.String   `tfsdk:"model_id"`
+	ParentModel           types.String   `tfsdk:"parent_model"`
 	DisplayName           types.String   `tfsdk:"display_name"`
 	Description           types.String   `tfsdk:"description"`
 	ArtifactURI           types.String   `tfsdk:"artifact_uri"`
@@ -83,8 +84,12 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 	if state != nil {
 		labels = &state.LabelSet
 	}
-	m.PlanLabels(labels, c.Config().DefaultLabels)
 	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
+	if m.within() {
+		m.planParent()
+		return
+	}
+	m.PlanLabels(labels, c.Config().DefaultLabels)
 	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
 		switch {
 		case !value.IsUnknown() || !configured.IsNull():
@@ -112,7 +117,7 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 // state is what was there, nil if nothing was.
 func (m *model) toSpec(ctx context.Context, config, state *model, diags *diag.Diagnostics) vertex.ModelSpec {
 	spec := vertex.ModelSpec{
-		Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
+		Within: m.within(), Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
 		VersionDescription: m.VersionDescription.ValueString(), Aliases: m.aliases(ctx, diags),
 	}
 	spec.KMSKey, _ = m.kmsKey()
@@ -125,7 +130,7 @@ func (m *model) toSpec(ctx context.Context, config, state *model, diags *diag.Di
 	spec.Labels, spec.DropLabels = m.WantedLabels(&state.LabelSet)
 	had := state.aliases(ctx, diags)
 	spec.DropAliases = slices.DeleteFunc(slices.Clone(had), func(a string) bool { return slices.Contains(spec.Aliases, a) })
-	if !vertex.MakesDefault(had) {
+	if m.within() || !vertex.MakesDefault(had) {
 		spec.Version = state.VersionID.ValueString()
 	}
 	return spec
@@ -177,13 +182,15 @@ func fullyKnown(ctx context.Context, v attr.Value) bool {
 	return err == nil && raw.IsFullyKnown()
 }
 
-// What private state tells about a model that was imported, until it is changed for
-// the first time.
+// What private state tells about a model that was imported, or of which another
+// version was found, until it is changed for the first time.
 const (
 	// hiddenContainer: the server does not give container_spec back.
 	hiddenContainer = "container_spec_not_given_back"
 	// importedAs has the mark of what it was made from, which may be ours.
 	importedAs = "imported_as"
+	// uploadedAs has our marks of a version that the state did not know.
+	uploadedAs = "uploaded_as"
 )
 
 // contentChanged reports whether a version with other content is planned. What could
@@ -200,6 +207,9 @@ func (m *model) contentChanged(ctx context.Context, state *model, private tfkit.
 	had, _ := state.content(ctx, diags)
 	if !known {
 		return true
+	}
+	if planned.UploadedAs(state.VersionID.ValueString(), strings.Fields(private.Extra[uploadedAs])) {
+		return false
 	}
 	if imported {
 		if m.mark(ctx, diags) == mark {
@@ -265,10 +275,12 @@ func (m *model) takeContent(from *model) {
 func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Diagnostics) {
 	had, known := m.content(ctx, diags)
 	other := m.VersionID.ValueString() != "" && m.VersionID.ValueString() != r.VersionID
-	m.DisplayName = types.StringValue(r.DisplayName)
-	m.Description = tfkit.StringOrNull(r.Description, m.Description)
 	m.VersionDescription = tfkit.StringOrNull(r.VersionDescription, m.VersionDescription)
-	m.ReadLabels(r.Labels)
+	if !m.within() {
+		m.DisplayName = types.StringValue(r.DisplayName)
+		m.Description = tfkit.StringOrNull(r.Description, m.Description)
+		m.ReadLabels(r.Labels)
+	}
 	m.readAliases(ctx, r.Aliases, diags)
 	if !known || !sameArtifact(had.ArtifactURI, r.ArtifactURI) {
 		m.ArtifactURI = tfkit.StringOrNull(r.ArtifactURI, m.ArtifactURI)
@@ -293,7 +305,7 @@ func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Dia
 	if had.Metadata != r.Metadata {
 		m.Metadata = text(r.Metadata)
 	}
-	if key, _ := m.kmsKey(); r.KMSKey != "" && !vertex.SameKey(key, r.KMSKey) {
+	if key, _ := m.kmsKey(); r.KMSKey != "" && !m.within() && !vertex.SameKey(key, r.KMSKey) {
 		m.EncryptionSpec = types.ObjectValueMust(keyType, map[string]attr.Value{"kms_key_name": types.StringValue(r.KMSKey)})
 	}
 	m.VersionID = types.StringValue(r.VersionID)

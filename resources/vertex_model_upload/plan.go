@@ -36,7 +36,7 @@ func (r *Resource) findArtifact(ctx context.Context, state *model, private *tfki
 	}
 	artifact, err := vertex.New(r.clients).ReadArtifact(ctx, state.ArtifactURI.ValueString())
 	switch {
-	case err != nil && !(gcp.IsNotFound(err) && r.clients.Emulated()):
+	case err != nil && (!gcp.IsNotFound(err) || !r.clients.Emulated()):
 		diags.AddAttributeWarning(path.Root("detect_artifact_changes"), "The artifact was not looked at",
 			fmt.Sprintf("Whether %s changed is not known: %v. It takes storage.objects.list, which roles/storage.objectViewer has.", state.ArtifactURI.ValueString(), err))
 	case err != nil || len(artifact.Files) == 0:

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -134,10 +135,14 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		tfkit.SetPartial(ctx, &resp.State, plan, &resp.Diagnostics)
 		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	}
-	m, err := vertex.New(r.clients).UploadModel(ctx, spec, vertex.Report{
-		Progress:  tfkit.Progress(ctx),
-		Operation: func(name string) { private.Operation = name; save() },
-	})
+	report := vertex.Report{Progress: tfkit.Progress(ctx), Operation: func(name string) { private.Operation = name; save() }}
+	var m *vertex.Model
+	var err error
+	if spec.Within {
+		m, err = r.uploadWithin(ctx, spec, private, report)
+	} else {
+		m, err = vertex.New(r.clients).UploadModel(ctx, spec, report)
+	}
 	var notMade *vertex.NotMadeError
 	if errors.As(err, &notMade) {
 		resp.State.RemoveResource(ctx)
@@ -152,7 +157,11 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	private.Operation = ""
 	labels := plan.LabelSet
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
-	plan.LabelSet = labels.Applied(m.Labels)
+	if spec.Within {
+		remember(&private, m.VersionID)
+	} else {
+		plan.LabelSet = labels.Applied(m.Labels)
+	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
@@ -171,12 +180,18 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	service := vertex.New(r.clients)
-	m, err := service.ReadModel(ctx, state.managed(ctx, &resp.Diagnostics))
-	if gcp.IsNotFound(err) && !vertex.MakesDefault(state.aliases(ctx, &resp.Diagnostics)) {
+	var m *vertex.Model
+	var err error
+	if state.within() {
+		m, err = r.readWithin(ctx, &state, private, &resp.Diagnostics)
+	} else {
+		m, err = service.ReadModel(ctx, state.managed(ctx, &resp.Diagnostics))
+	}
+	if gcp.IsNotFound(err) && !state.within() && !vertex.MakesDefault(state.aliases(ctx, &resp.Diagnostics)) {
 		m, err = service.ReadModel(ctx, state.name()) // the version is gone, the model need not be
 	}
 	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
-	if gcp.IsNotFound(err) && unfinished {
+	if gcp.IsNotFound(err) && !state.within() && unfinished {
 		// The upload was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			m, err = service.ReadModel(ctx, state.name())
@@ -190,6 +205,9 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		tfkit.AddReadFailure(ctx, &resp.Diagnostics, "model", state.ModelID.ValueString(), err)
 		return
 	}
+	if state.within() {
+		remember(&private, m.VersionID)
+	}
 	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
 		private.Incarnation = m.Object.Incarnation
 		state.ImportLabels(m.Labels, r.clients.Config().DefaultLabels)
@@ -199,13 +217,15 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		if m.Container == nil {
 			private.Extra[hiddenContainer] = "true"
 		}
-	} else if !state.object(private).Is(m.Object) {
+	} else if !state.object(private).Is(m.Object) && !(state.within() && state.CreateTime.IsNull()) {
 		resp.Diagnostics.AddWarning("The model \""+state.ModelID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	if v := state.VersionID.ValueString(); v != "" && v != m.VersionID {
-		private.Extra = nil // another version, of which nothing may be taken for granted
+	if v := state.VersionID.ValueString(); v != "" && v != m.VersionID && !state.within() {
+		// Another version, of which nothing may be taken for granted but whether it is
+		// what an update of ours uploaded before it was interrupted.
+		private.Extra = map[string]string{uploadedAs: strings.Join(m.Marks, " ")}
 	}
 	private.Operation = ""
 	state.fromRemote(ctx, m, &resp.Diagnostics)
@@ -223,7 +243,9 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Update(ctx, updateTimeout)
 	resp.Diagnostics.Append(d...)
-	plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	if !plan.within() {
+		plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	}
 	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
@@ -259,10 +281,13 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "update", "model", spec.Name.ID, err)
 		return
 	}
-	private.Operation, private.Extra = "", nil
 	planned := plan
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
-	plan.LabelSet = planned.Applied(m.Labels)
+	if private.Operation = ""; spec.Within {
+		remember(&private, m.VersionID)
+	} else {
+		private.Extra, plan.LabelSet = nil, planned.Applied(m.Labels)
+	}
 	plan.VersionAliases = planned.VersionAliases
 	if !planned.VersionID.IsUnknown() {
 		plan.VersionID, plan.VersionedName = planned.VersionID, planned.VersionedName // what others did meanwhile shows on the next reading
@@ -302,6 +327,10 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	}
 	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
+	if state.within() {
+		r.deleteWithin(ctx, &state, private, &resp.Diagnostics)
+		return
+	}
 	service, report := vertex.New(r.clients), vertex.Report{Progress: tfkit.Progress(ctx)}
 	if private.Operation != "" {
 		if err := service.Await(ctx, state.name(), private.Operation, report); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
@@ -25,7 +26,7 @@ import (
 var aliasPattern = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$`)
 
 // Schema describes the arguments and attributes.
-func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
 	fixed := append(keep, stringplanmodifier.RequiresReplace())
 	resp.Schema = schema.Schema{
@@ -51,9 +52,16 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`), "Invalid model id", "1 to 63 lower-case letters, digits, _ and -, starting with a letter or _")},
 				MarkdownDescription: "Id of the model, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the model.",
 			},
+			"parent_model": schema.StringAttribute{
+				Optional:      true,
+				PlanModifiers: []planmodifier.String{tfkit.SameName(gcp.KindModel, r.provider).KeepEquivalent(), tfkit.SameName(gcp.KindModel, r.provider).ReplaceUnlessEquivalent()},
+				MarkdownDescription: "Full name of a model that somebody else manages, in which to upload a version instead of making a model: `projects/PROJECT/locations/LOCATION/models/ID`. A change replaces the resource. " +
+					"What belongs to the model cannot be set then: `project`, `location`, `model_id`, `display_name`, `description`, `labels`, `encryption_spec`, `keep_versions`. " +
+					"The version becomes the default one only with `default` in `version_aliases`. Destroying deletes the versions that were uploaded here and leaves the model; the default alias goes to the newest version that stays. It cannot be imported.",
+			},
 			"display_name": schema.StringAttribute{
-				Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
-				MarkdownDescription: "Name for people, up to 128 characters.",
+				Optional: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
+				MarkdownDescription: "Name for people, up to 128 characters. Required, unless there is a `parent_model`.",
 			},
 			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the model."},
 			"artifact_uri": schema.StringAttribute{
@@ -108,7 +116,7 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			"version_aliases": schema.SetAttribute{
 				Optional: true, ElementType: types.StringType,
 				Validators: []validator.Set{setvalidator.ValueStringsAre(tfkit.Matches(aliasPattern, "Invalid version alias", "2 to 128 letters, digits and -, starting with a lower-case letter and ending with a lower-case letter or a digit"))},
-				MarkdownDescription: "Aliases of the version, by which deployments and others can name it (`models/ID@ALIAS`). A new version takes them over from the one before. By default `[\"default\"]`. " +
+				MarkdownDescription: "Aliases of the version, by which deployments and others can name it (`models/ID@ALIAS`). They move to a new version; one that is not listed any more when a new version is uploaded stays with the version that has it, so that each can have a name of its own. By default `[\"default\"]`. " +
 					"With a list of your own, `default` must be in it for a new version to become the default one; without it the version that is managed here is the one that was uploaded last, and the first version of a model is the default one all the same. " +
 					"An alias moves here from whichever version has it; other aliases of the version stay.",
 			},
@@ -137,3 +145,6 @@ func schemaURI(description string) schema.StringAttribute {
 		Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/\S+$`), "Invalid schema URI", "a YAML file in Cloud Storage, gs://BUCKET/FILE")},
 	}
 }
+
+// provider returns the clients, nil before the provider is configured.
+func (r *Resource) provider() *gcp.Clients { return r.clients }

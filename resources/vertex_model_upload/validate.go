@@ -40,6 +40,7 @@ func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 			diags.AddAttributeError(path.Root("version_aliases"), "Reserved version alias", fmt.Sprintf("%q is reserved: aliases that start with %s are marks of gcpml.", s.ValueString(), reservedAlias))
 		}
 	}
+	m.validateParent(diags)
 	m.validateContainer(ctx, diags)
 }
 

@@ -60,7 +60,7 @@ func TestAccModelVersionAliases(t *testing.T) {
 			{ // without default it does not become the default one
 				Config:           version(tw, 3, `version_aliases = ["candidate"]`+"\nversion_description = \"three\""),
 				ConfigPlanChecks: update, ConfigStateChecks: []statecheck.StateCheck{has("version_id", "3"), has("versioned_name", id+"@3"), has("artifact_uri", "gs://bucket/v3/")},
-				Check: resource.ComposeTestCheckFunc(aliases(t, tw, map[string]string{"1": "", "2": "default", "3": "candidate"}), func(*terraform.State) error {
+				Check: resource.ComposeTestCheckFunc(aliases(t, tw, map[string]string{"1": "", "2": "default golden", "3": "candidate"}), func(*terraform.State) error {
 					for v, want := range map[string]string{"1": "one", "2": "two", "3": "three"} {
 						if got := get(t, tw, id+"@"+v).GetVersionDescription(); got != want {
 							t.Errorf("description of version %s: %q", v, got)
@@ -71,32 +71,32 @@ func TestAccModelVersionAliases(t *testing.T) {
 			},
 			{ // nor the next one, while it still goes by the alias
 				Config:           version(tw, 4, `version_aliases = ["candidate"]`),
-				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "", "2": "default", "3": "", "4": "candidate"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "4")},
+				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "", "2": "default golden", "3": "", "4": "candidate"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "4")},
 			},
 			{ // promoted in place
 				Config:           version(tw, 4, `version_aliases = ["default", "candidate"]`),
-				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "", "2": "", "3": "", "4": "candidate default"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "4")},
+				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "", "2": "golden", "3": "", "4": "candidate default"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "4")},
 			},
 			{ // somebody moves an alias of ours, and adds one of theirs, which stays
 				PreConfig: func() { merge(t, tw, "1", "candidate"); merge(t, tw, "4", "theirs") },
 				Config:    version(tw, 4, `version_aliases = ["default", "candidate"]`), ConfigPlanChecks: update,
-				Check: aliases(t, tw, map[string]string{"1": "", "2": "", "3": "", "4": "candidate default theirs"}),
+				Check: aliases(t, tw, map[string]string{"1": "", "2": "golden", "3": "", "4": "candidate default theirs"}),
 			},
 			{ // the default one cannot be taken away, others can
 				Config: version(tw, 4, `version_aliases = []`), ConfigPlanChecks: update,
-				Check: aliases(t, tw, map[string]string{"1": "", "2": "", "3": "", "4": "default theirs"}),
+				Check: aliases(t, tw, map[string]string{"1": "", "2": "golden", "3": "", "4": "default theirs"}),
 			},
-			{ // and so they are when the version changes in the same update
+			{ // what is no longer listed stays with a version that is no longer managed
 				Config: version(tw, 4, `version_aliases = ["a1", "b1"]`), ConfigPlanChecks: update,
 			},
 			{
 				Config: version(tw, 5, `version_aliases = ["b1"]`), ConfigPlanChecks: update,
-				Check: aliases(t, tw, map[string]string{"1": "", "2": "", "3": "", "4": "default theirs", "5": "b1"}),
+				Check: aliases(t, tw, map[string]string{"1": "", "2": "golden", "3": "", "4": "a1 default theirs", "5": "b1"}),
 			},
 			{ // the version is deleted behind Terraform's back: another one takes its place
 				PreConfig: func() { deleteVersion(t, tw, "5") },
 				Config:    version(tw, 5, `version_aliases = ["b1"]`), ConfigPlanChecks: update, ConfigStateChecks: []statecheck.StateCheck{has("version_id", "6")},
-				Check: aliases(t, tw, map[string]string{"1": "", "2": "", "3": "", "4": "default theirs", "6": "b1"}),
+				Check: aliases(t, tw, map[string]string{"1": "", "2": "golden", "3": "", "4": "a1 default theirs", "6": "b1"}),
 			},
 			{ // the same for the default one
 				PreConfig: func() { merge(t, tw, "6", "default"); deleteVersion(t, tw, "4") },
