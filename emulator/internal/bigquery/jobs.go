@@ -329,16 +329,38 @@ func (s *Server) insertJob(r *request) (any, error) {
 // tell an empty string from NULL.
 type rawParameters struct {
 	QueryParameters []struct {
-		ParameterValue struct{ Value *string }
+		ParameterValue *rawValue
 	}
 }
 
-// keepEmpty marks the parameters that are empty strings.
+type rawValue struct {
+	Value        *string
+	ArrayValues  []*rawValue
+	StructValues map[string]*rawValue
+}
+
+// keepEmpty marks the values that are empty strings, also within arrays and structs.
 func (raw rawParameters) keepEmpty(params []*bq.QueryParameter) {
 	for i, p := range params {
-		if i < len(raw.QueryParameters) && p.ParameterValue != nil && raw.QueryParameters[i].ParameterValue.Value != nil {
-			p.ParameterValue.ForceSendFields = []string{"Value"}
+		if i < len(raw.QueryParameters) {
+			raw.QueryParameters[i].ParameterValue.mark(p.ParameterValue)
 		}
+	}
+}
+
+func (raw *rawValue) mark(v *bq.QueryParameterValue) {
+	if raw == nil || v == nil {
+		return
+	}
+	if raw.Value != nil {
+		v.ForceSendFields = []string{"Value"}
+	}
+	for i, element := range v.ArrayValues {
+		raw.ArrayValues[i].mark(element)
+	}
+	for name, field := range v.StructValues {
+		raw.StructValues[name].mark(&field)
+		v.StructValues[name] = field
 	}
 }
 
