@@ -289,7 +289,8 @@ func (p piece) then(q piece) piece {
 var scalarType = regexp.MustCompile(`^[A-Z][A-Z0-9]*$`)
 
 // nulls are edits that put typed NULLs in place of the parameters that are NULL,
-// and literals in place of those whose types the engine forgets.
+// and literals in place of those that hold structs: the engine forgets the types of
+// such parameters.
 func (x *execution) nulls(st *ast.Statement, first int) []edit {
 	var edits []edit
 	index := first
@@ -305,12 +306,11 @@ func (x *execution) nulls(st *ast.Statement, first int) []edit {
 		}
 		typ, value := x.query.QueryParameters[i].ParameterType, x.query.QueryParameters[i].ParameterValue
 		isNull := value == nil || value.Value == "" && !slices.Contains(value.ForceSendFields, "Value")
-		switch {
-		case typ == nil:
-		case forgotten(typ):
-			edits = append(edits, edit{param.Range, literal(typ, value)})
-		case isNull && typ.Type != "ARRAY" && scalarType.MatchString(typ.Type):
+		if isNull && typ != nil && typ.Type != "ARRAY" && typ.Type != "STRUCT" && scalarType.MatchString(typ.Type) {
 			edits = append(edits, edit{param.Range, "CAST(NULL AS " + typ.Type + ")"})
+		}
+		if typ != nil && (typ.Type == "STRUCT" || typ.Type == "ARRAY" && typ.ArrayType != nil && typ.ArrayType.Type == "STRUCT") {
+			edits = append(edits, edit{param.Range, literal(typ, value)})
 		}
 	}
 	return edits

@@ -339,28 +339,39 @@ type rawValue struct {
 	StructValues map[string]*rawValue
 }
 
-// keepEmpty marks the values that are empty strings, also within arrays and structs.
+// keepEmpty marks the values that are empty strings, and takes out of arrays and
+// structs what is NULL.
 func (raw rawParameters) keepEmpty(params []*bq.QueryParameter) {
 	for i, p := range params {
-		if i < len(raw.QueryParameters) {
+		if i < len(raw.QueryParameters) && raw.QueryParameters[i].ParameterValue != nil && p.ParameterValue != nil {
 			raw.QueryParameters[i].ParameterValue.mark(p.ParameterValue)
 		}
 	}
 }
 
+func (raw *rawValue) isNull() bool {
+	return raw == nil || raw.Value == nil && raw.ArrayValues == nil && raw.StructValues == nil
+}
+
 func (raw *rawValue) mark(v *bq.QueryParameterValue) {
-	if raw == nil || v == nil {
-		return
-	}
 	if raw.Value != nil {
 		v.ForceSendFields = []string{"Value"}
 	}
-	for i, element := range v.ArrayValues {
-		raw.ArrayValues[i].mark(element)
+	for i, element := range raw.ArrayValues {
+		if element.isNull() {
+			v.ArrayValues[i] = nil
+			continue
+		}
+		element.mark(v.ArrayValues[i])
 	}
-	for name, field := range v.StructValues {
-		raw.StructValues[name].mark(&field)
-		v.StructValues[name] = field
+	for name, field := range raw.StructValues {
+		if field.isNull() {
+			delete(v.StructValues, name)
+			continue
+		}
+		value := v.StructValues[name]
+		field.mark(&value)
+		v.StructValues[name] = value
 	}
 }
 

@@ -4,7 +4,6 @@
 package bigquery
 
 import (
-	"slices"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -28,39 +27,20 @@ func parameterType(t *bq.QueryParameterType) string {
 	return t.Type
 }
 
-// forgotten reports whether the engine forgets the type of a parameter: it takes a
-// NUMERIC, a DATE or an array for text.
-func forgotten(t *bq.QueryParameterType) bool {
-	switch t.Type {
-	case "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "STRUCT":
-		return true
-	case "ARRAY":
-		return t.ArrayType != nil && (forgotten(t.ArrayType) || slices.Contains([]string{"BOOL", "INT64", "FLOAT64", "STRING", "BYTES"}, t.ArrayType.Type))
-	}
-	return false
-}
-
-// literal is the value of a query parameter as an expression. What has no value is
-// NULL.
+// literal is the value of a query parameter as an expression. A scalar without a
+// value is NULL, but for a STRING, which is empty.
 func literal(t *bq.QueryParameterType, v *bq.QueryParameterValue) string {
-	null := "CAST(NULL AS " + parameterType(t) + ")"
 	if v == nil {
-		return null
+		return "CAST(NULL AS " + parameterType(t) + ")"
 	}
 	switch t.Type {
 	case "ARRAY":
-		if v.ArrayValues == nil {
-			return null
-		}
 		elements := make([]string, len(v.ArrayValues))
 		for i, e := range v.ArrayValues {
 			elements[i] = literal(t.ArrayType, e)
 		}
 		return parameterType(t) + "[" + strings.Join(elements, ", ") + "]"
 	case "STRUCT":
-		if v.StructValues == nil {
-			return null
-		}
 		fields := make([]string, len(t.StructTypes))
 		for i, f := range t.StructTypes {
 			var value *bq.QueryParameterValue
@@ -70,14 +50,13 @@ func literal(t *bq.QueryParameterType, v *bq.QueryParameterValue) string {
 			fields[i] = literal(f.Type, value)
 		}
 		return parameterType(t) + "(" + strings.Join(fields, ", ") + ")"
-	}
-	switch {
-	case v.Value == "" && !slices.Contains(v.ForceSendFields, "Value"):
-		return null
-	case t.Type == "STRING":
+	case "STRING":
 		return quoteString(v.Value)
-	case t.Type == "BYTES":
+	case "BYTES":
 		return "FROM_BASE64(" + quoteString(v.Value) + ")"
+	}
+	if v.Value == "" {
+		return "CAST(NULL AS " + t.Type + ")"
 	}
 	return "CAST(" + quoteString(v.Value) + " AS " + t.Type + ")"
 }
