@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	bigquery "google.golang.org/api/bigquery/v2"
+
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 )
@@ -26,13 +28,20 @@ type (
 	Row = query.Row
 )
 
-// PredictRequest asks for predictions for the rows of a query or of a table.
+// PredictRequest asks for predictions for the rows of a query, of a table, or for
+// rows that it holds.
 type PredictRequest struct {
 	Model gcp.RemoteModelName
-	// Query is one SELECT, Table "dataset.table" or "project.dataset.table"; one of
-	// the two is set.
+	// Query is one SELECT, Table "dataset.table" or "project.dataset.table", Rows is
+	// not nil; one of the three is set.
 	Query string
 	Table string
+	Rows  *InlineRows
+	// Parameters are those of Query, by name: a plain value, or a map with the keys
+	// type and value, as [query.ParseParameterMap] reads them.
+	Parameters map[string]any
+	// Labels are put on the jobs.
+	Labels map[string]string
 	// Project runs and pays for the jobs; the model's project if empty.
 	Project string
 	// MaxRows is the most rows that may be predicted; more are an error. Not more
@@ -75,6 +84,9 @@ var tableGrammar = regexp.MustCompile(`^(?:((?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-
 
 // input is the SELECT that yields the rows to predict.
 func (r PredictRequest) input() (string, error) {
+	if r.Rows != nil {
+		return selectInline, nil
+	}
 	if r.Table == "" {
 		sql, err := subquery(r.Query)
 		if err != nil {
@@ -109,6 +121,9 @@ func (r PredictRequest) SQL() (string, error) {
 	input, err := r.input()
 	if err != nil {
 		return "", err
+	}
+	if r.Rows != nil {
+		return r.inlineSQL()
 	}
 	// The line breaks end a comment at the end of the query.
 	return PredictSQL(r.Model, "SELECT * FROM (\n"+input+"\n) LIMIT "+strconv.FormatInt(r.MaxRows+1, 10))
@@ -152,8 +167,13 @@ func (s *Service) Predict(ctx context.Context, r PredictRequest) (*Prediction, e
 	if err != nil {
 		return nil, err
 	}
+	parameters, err := r.parameters(m)
+	if err != nil {
+		return nil, err
+	}
+	base := query.Request{Location: m.Location, MaximumBytesBilled: r.MaximumBytesBilled, Parameters: parameters, Labels: r.Labels}
 	nonce := query.NewRunID()
-	if err := r.checkColumns(ctx, client, m, nonce); err != nil {
+	if err := r.checkColumns(ctx, client, m, base, nonce); err != nil {
 		return nil, err
 	}
 	var out *Prediction
@@ -161,7 +181,8 @@ func (s *Service) Predict(ctx context.Context, r PredictRequest) (*Prediction, e
 	propagation := s.propagation(ctx, m.Connection, m.Endpoint.Project, r.Options)
 	err = propagation.Do(ctx, func(ctx context.Context) error {
 		try++
-		request := query.Request{SQL: sql, Location: m.Location, MaximumBytesBilled: r.MaximumBytesBilled}
+		request := base
+		request.SQL = sql
 		request.ID = request.JobID(nonce, fmt.Sprintf("predict-%d", try))
 		var err error
 		if out, err = r.run(ctx, client, request); err != nil {
@@ -197,18 +218,52 @@ type refusedRowsError struct{ status string }
 
 func (e *refusedRowsError) Error() string { return e.status }
 
+// field is the name of what says which rows.
+func (r PredictRequest) field() string {
+	switch {
+	case r.Rows != nil:
+		return "rows"
+	case r.Table != "":
+		return "table"
+	}
+	return "query"
+}
+
+// CheckParameters reports what is wrong with the parameters of the query.
+func (r PredictRequest) CheckParameters() error {
+	if r.Rows != nil {
+		return nil // the model has a say in their types
+	}
+	_, err := r.parameters(nil)
+	return err
+}
+
+// parameters are those of the jobs.
+func (r PredictRequest) parameters(m *Model) ([]*bigquery.QueryParameter, error) {
+	if r.Rows != nil {
+		p, err := r.Rows.parameter(m.Input)
+		if err != nil {
+			return nil, &FieldError{"rows", err.Error()}
+		}
+		return []*bigquery.QueryParameter{p}, nil
+	}
+	list, err := query.ParseParameterMap(r.Parameters)
+	if err != nil {
+		return nil, &FieldError{"parameters", err.Error()}
+	}
+	return list, nil
+}
+
 // checkColumns dry-runs the user's own query, so that its mistakes are reported at
-// its own positions, and compares its columns with what the model takes.
-func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, m *Model, nonce string) error {
+// its own positions, refuses what is no SELECT, and compares its columns with what
+// the model takes.
+func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, m *Model, request query.Request, nonce string) error {
 	input, err := r.input()
 	if err != nil {
 		return err
 	}
-	field := "query"
-	if r.Table != "" {
-		field = "table"
-	}
-	request := query.Request{SQL: input, Location: m.Location, DryRun: true, MaximumBytesBilled: r.MaximumBytesBilled}
+	field := r.field()
+	request.SQL, request.DryRun = input, true
 	request.ID = request.JobID(nonce, "check")
 	job, err := client.Run(ctx, request)
 	var failed *query.JobError
@@ -218,13 +273,14 @@ func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, 
 	if err != nil {
 		return err
 	}
-	if t := job.Statistics.StatementType; t != "" && t != "SELECT" {
-		return &FieldError{field, "the statement is " + t + "; only a SELECT can be predicted"}
+	if t := job.Statistics.StatementType; t != "SELECT" {
+		return &FieldError{field, fmt.Sprintf("BigQuery says that the statement is %q; only a SELECT can be predicted", t)}
 	}
 	if len(job.Schema) == 0 || m.Input == nil {
 		return nil // nothing to compare; the prediction itself will tell
 	}
-	if text := m.Missing(job.Schema, "the "+field); text != "" {
+	columns := slices.DeleteFunc(slices.Clone(job.Schema), func(f Field) bool { return f.Name == inlineColumn })
+	if text := m.Missing(columns, "the "+field); text != "" {
 		return &FieldError{field, text}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
@@ -196,10 +197,133 @@ func TestAccPredictValues(t *testing.T) {
 	})
 }
 
+// Rows of the configuration come back in their order with every digit, with the
+// types of the model where it has one.
+func TestAccPredictRows(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	column := func(row int, name string) tfjsonpath.Path {
+		return tfjsonpath.New("predictions").AtSliceIndex(row).AtMapKey(name)
+	}
+	expect := func(row int, name string, want knownvalue.Check) statecheck.StateCheck {
+		return statecheck.ExpectKnownValue(address, column(row, name), want)
+	}
+	rows := `[
+    { text = "It rained.", id = 9007199254740993, price = 0.12345678901234567890123456789012345678, day = "2026-01-31", tags = ["a", "b"], author = { name = "x", age = 7 }, code = 1 },
+    { text = "A wonderful, moving film.", id = 2, price = 1, day = null, tags = [], author = null, code = "0x2" },
+    { text = 5, id = 3, note = "'; DROP TABLE ds.reviews; --" },
+  ]`
+	direct := func(s *terraform.State) error {
+		var got []struct {
+			Text   string
+			Scores []float64
+		}
+		if err := json.Unmarshal([]byte(s.RootModule().Resources[address].Primary.Attributes["predictions_json"]), &got); err != nil {
+			return err
+		}
+		for i, text := range []string{"It rained.", "A wonderful, moving film.", "5"} {
+			if want := direct(t, twin, text); got[i].Text != text || len(got[i].Scores) != 1 || got[i].Scores[0] != want {
+				return fmt.Errorf("row %d: %+v, the endpoint says %v", i, got[i], want)
+			}
+		}
+		return nil
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{
+			{Config: twin.Config(predict(map[string]string{"rows": rows})), ExpectError: regexp.MustCompile(`(?s)rows:\s+column\s+code:\s+some\s+values\s+are\s+INT64\s+and\s+others\s+STRING`)},
+			{
+				Config: twin.Config(predict(map[string]string{"rows": rows, "row_types": `{ day = "DATE", code = "STRING" }`})),
+				Check:  direct,
+				ConfigStateChecks: []statecheck.StateCheck{
+					value("row_count", knownvalue.Int64Exact(3)), value("failed_rows", knownvalue.Int64Exact(0)),
+					expect(0, "id", knownvalue.Int64Exact(9007199254740993)),
+					expect(0, "day", knownvalue.StringExact("2026-01-31")), expect(1, "day", knownvalue.Null()),
+					expect(0, "tags", knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("a"), knownvalue.StringExact("b")})), expect(1, "tags", knownvalue.ListExact([]knownvalue.Check{})),
+					expect(0, "author", knownvalue.ObjectExact(map[string]knownvalue.Check{"name": knownvalue.StringExact("x"), "age": knownvalue.Int64Exact(7)})),
+					expect(0, "code", knownvalue.StringExact("1")), expect(1, "code", knownvalue.StringExact("0x2")), expect(2, "code", knownvalue.Null()),
+					expect(2, "note", knownvalue.StringExact("'; DROP TABLE ds.reviews; --")), expect(0, "note", knownvalue.Null()),
+					value("predictions_json", knownvalue.StringRegexp(regexp.MustCompile(`"price":0\.12345678901234567890123456789012345678[,}]`))),
+				},
+			},
+			{
+				Config:      twin.Config(predict(map[string]string{"rows": `[{ review = "x" }]`})),
+				ExpectError: regexp.MustCompile(`(?s)takes\s+a\s+column\s+text\s+STRING,\s+which\s+the\s+rows\s+does\s+not\s+give;\s+it\s+gives\s+review\.`),
+			},
+			{
+				Config: twin.Config(predict(map[string]string{"rows": `[for t in [] : { text = t }]`})),
+				ConfigStateChecks: []statecheck.StateCheck{
+					value("row_count", knownvalue.Int64Exact(0)), value("predictions", knownvalue.ListExact([]knownvalue.Check{})),
+				},
+			},
+		},
+	})
+}
+
+// Parameters keep their types and values, and the job carries the labels.
+func TestAccPredictParameters(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	query := `"SELECT @text AS text, @n AS n, @d AS d, @ids AS ids, @none AS none, @f > 0.5 AS f FROM ds.reviews WHERE id = @id"`
+	parameters := `{
+    text = "'; DROP TABLE ds.reviews; --"
+    id   = 2
+    f    = 0.75
+    ids  = [1, 2]
+    n    = { type = "BIGNUMERIC", value = 0.12345678901234567890123456789012345678 }
+    d    = { type = "DATE", value = "2026-01-31" }
+    none = { type = "STRING", value = null }
+  }`
+	labels := func(s *terraform.State) error {
+		_, id, _ := strings.Cut(s.RootModule().Resources[address].Primary.Attributes["job_id"], ".")
+		bq, err := twin.Clients(t).BigQuery(t.Context())
+		if err != nil {
+			return err
+		}
+		job, err := bq.Jobs.Get(acctest.Project, id).Location("US").Do()
+		if err != nil {
+			return err
+		}
+		if want := map[string]string{"team": "ml", "cost": "own"}; !maps.Equal(job.Configuration.Labels, want) {
+			return fmt.Errorf("the job has the labels %v, want %v", job.Configuration.Labels, want)
+		}
+		return nil
+	}
+	row := func(column string) tfjsonpath.Path {
+		return tfjsonpath.New("predictions").AtSliceIndex(0).AtMapKey(column)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             twin.CheckDestroy,
+		Steps: []resource.TestStep{
+			{
+				Config: twin.Config(predict(map[string]string{"query": query, "parameters": parameters, "labels": `{ cost = "own" }`}), `default_labels = { team = "ml", cost = "default" }`),
+				Check:  labels,
+				ConfigStateChecks: []statecheck.StateCheck{
+					value("row_count", knownvalue.Int64Exact(1)),
+					statecheck.ExpectKnownValue(address, row("text"), knownvalue.StringExact("'; DROP TABLE ds.reviews; --")),
+					statecheck.ExpectKnownValue(address, row("d"), knownvalue.StringExact("2026-01-31")),
+					statecheck.ExpectKnownValue(address, row("none"), knownvalue.Null()),
+					statecheck.ExpectKnownValue(address, row("f"), knownvalue.Bool(true)),
+					statecheck.ExpectKnownValue(address, row("ids"), knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(1), knownvalue.Int64Exact(2)})),
+					value("predictions_json", knownvalue.StringRegexp(regexp.MustCompile(`"n":0\.12345678901234567890123456789012345678[,}]`))),
+				},
+			},
+			{
+				Config:      twin.Config(predict(map[string]string{"query": `"SELECT @text AS text"`})),
+				ExpectError: regexp.MustCompile(`(?s)query:.*text`),
+			},
+		},
+	})
+}
+
 func TestAccPredictErrors(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
 	bad := `"SELECT id, CAST(NULL AS STRING) AS text FROM ds.reviews"`
+	// 128 rows are one request, and one that fails fails for all of its rows.
+	mixed := `"SELECT n AS id, IF(n > 128, NULL, 'A moving film.') AS text FROM UNNEST(GENERATE_ARRAY(1, 129)) AS n ORDER BY n"`
 	step := func(arguments map[string]string, want string) resource.TestStep {
 		return resource.TestStep{Config: twin.Config(predict(arguments)), ExpectError: regexp.MustCompile(want)}
 	}
@@ -219,6 +343,12 @@ func TestAccPredictErrors(t *testing.T) {
 				Config:            twin.Config(predict(map[string]string{"query": bad, "allow_failed_rows": "true"})),
 				ConfigStateChecks: []statecheck.StateCheck{value("failed_rows", knownvalue.Int64Exact(3)), value("row_count", knownvalue.Int64Exact(3))},
 			},
+			step(map[string]string{"query": mixed, "max_rows": "200", "max_failed_rows": "0"}, `(?s)1\s+of\s+129\s+rows.*max_failed_fraction`),
+			step(map[string]string{"query": mixed, "max_rows": "200", "max_failed_rows": "1", "max_failed_fraction": "0.007"}, `(?s)1\s+of\s+129\s+rows`),
+			{
+				Config:            twin.Config(predict(map[string]string{"query": mixed, "max_rows": "200", "max_failed_rows": "1", "max_failed_fraction": "0.01"})),
+				ConfigStateChecks: []statecheck.StateCheck{value("failed_rows", knownvalue.Int64Exact(1)), value("row_count", knownvalue.Int64Exact(129))},
+			},
 			{ // the reviews are still there
 				Config:            twin.Config(predict(map[string]string{"table": `"ds.reviews"`})),
 				ConfigStateChecks: []statecheck.StateCheck{value("row_count", knownvalue.Int64Exact(3))},
@@ -233,6 +363,17 @@ func TestAccPredictInvalid(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"neither query nor table": {`model = "p.d.m"`, `(?s)Exactly\s+one|one.*must be (specified|configured)`},
 		"both":                    {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `table = "d.t"`, `(?s)Exactly\s+one|one.*(specified|configured)`},
+		"a query and rows":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `rows = [{ text = "x" }]`, `(?s)Exactly\s+one|one.*(specified|configured)`},
+		"rows of texts":           {`model = "p.d.m"` + "\n" + `rows = ["x"]`, `(?s)Invalid rows.*element 0 is not an object`},
+		"more rows than allowed":  {`model = "p.d.m"` + "\n" + `max_rows = 1` + "\n" + `rows = [{ text = "x" }, { text = "y" }]`, `(?s)Invalid rows.*more than max_rows`},
+		"types without rows":      {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `row_types = { a = "DATE" }`, `(?s)"rows" must be specified`},
+		"parameters of a table":   {`model = "p.d.m"` + "\n" + `table = "d.t"` + "\n" + `parameters = { a = 1 }`, `(?s)parameters,?table|cannot be configured together`},
+		"parameters of rows":      {`model = "p.d.m"` + "\n" + `rows = [{ text = "x" }]` + "\n" + `parameters = { a = 1 }`, `(?s)cannot be configured together`},
+		"a parameter of no type":  {`model = "p.d.m"` + "\n" + `query = "SELECT @a"` + "\n" + `parameters = { a = { type = "TEXT", value = "x" } }`, `(?s)Invalid parameters.*"TEXT" is not a type`},
+		"a reserved label":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `labels = { gcpml-x = "y" }`, `(?s)Invalid label.*reserved`},
+		"less than no row":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_failed_rows = -1`, `(?s)max_failed_rows.*at least 0`},
+		"more than all":           {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_failed_fraction = 1.5`, `(?s)max_failed_fraction.*between 0`},
+		"all, and not all":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `allow_failed_rows = true` + "\n" + `max_failed_rows = 1`, `(?s)cannot be specified when`},
 		"no model":                {`query = "SELECT 1"`, `"model" is required`},
 		"bad model":               {`model = "m"` + "\n" + `query = "SELECT 1"`, `Invalid model name`},
 		"two statements":          {`model = "p.d.m"` + "\n" + `query = "SELECT 1; DROP TABLE t"`, `Invalid query`},
@@ -257,10 +398,11 @@ func TestAccPredictInvalid(t *testing.T) {
 func TestAccPredictUnknown(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
-	for unknown, v := range map[string]string{"query": `"SELECT text FROM ds.reviews"`, "table": `"ds.reviews"`, "max_rows": "5", "allow_failed_rows": "true", "iam_propagation_timeout": `"1m"`, "maximum_bytes_billed": "1000000000"} {
+	for unknown, v := range map[string]string{"query": `"SELECT text FROM ds.reviews"`, "table": `"ds.reviews"`, "max_rows": "5", "allow_failed_rows": "true", "iam_propagation_timeout": `"1m"`, "maximum_bytes_billed": "1000000000",
+		"rows": `[{ text = "a" }, { text = "b" }, { text = "c" }]`, "max_failed_rows": "3", "max_failed_fraction": "0.5", "labels": `{ team = "a" }`} {
 		t.Run(unknown, func(t *testing.T) {
 			arguments := map[string]string{unknown: "terraform_data.x.output"}
-			if unknown != "query" && unknown != "table" {
+			if unknown != "query" && unknown != "table" && unknown != "rows" {
 				arguments["table"] = `"ds.reviews"`
 			}
 			hcl := "resource \"terraform_data\" \"x\" {\n  input = " + v + "\n}\n" + predict(arguments)

@@ -4,8 +4,11 @@
 package bqpredict
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"strings"
@@ -25,10 +28,16 @@ type model struct {
 	Model                 types.String   `tfsdk:"model"`
 	Query                 types.String   `tfsdk:"query"`
 	Table                 types.String   `tfsdk:"table"`
+	Rows                  types.Dynamic  `tfsdk:"rows"`
+	RowTypes              types.Map      `tfsdk:"row_types"`
+	Parameters            types.Dynamic  `tfsdk:"parameters"`
 	Project               types.String   `tfsdk:"project"`
 	MaxRows               types.Int64    `tfsdk:"max_rows"`
 	MaximumBytesBilled    types.Int64    `tfsdk:"maximum_bytes_billed"`
 	AllowFailedRows       types.Bool     `tfsdk:"allow_failed_rows"`
+	MaxFailedRows         types.Int64    `tfsdk:"max_failed_rows"`
+	MaxFailedFraction     types.Float64  `tfsdk:"max_failed_fraction"`
+	Labels                types.Map      `tfsdk:"labels"`
 	IAMPropagationTimeout types.String   `tfsdk:"iam_propagation_timeout"`
 	Predictions           types.Dynamic  `tfsdk:"predictions"`
 	PredictionsJSON       types.String   `tfsdk:"predictions_json"`
@@ -45,7 +54,7 @@ const (
 )
 
 // validate checks what has a grammar in the domain. Unknown values pass.
-func (m *model) validate() (diags diag.Diagnostics) {
+func (m *model) validate(ctx context.Context) (diags diag.Diagnostics) {
 	if !m.Model.IsNull() && !m.Model.IsUnknown() {
 		if _, err := gcp.ParseRemoteModelName(m.Model.ValueString(), "default"); err != nil {
 			diags.AddAttributeError(path.Root("model"), "Invalid model name", err.Error()+".")
@@ -56,19 +65,48 @@ func (m *model) validate() (diags diag.Diagnostics) {
 			diags.AddAttributeError(path.Root("iam_propagation_timeout"), "Invalid duration", err.Error()+".")
 		}
 	}
+	for key, value := range m.Labels.Elements() {
+		text, _ := value.(types.String)
+		if err := gcp.CheckLabel(key, text.ValueString()); err != nil {
+			diags.AddAttributeError(path.Root("labels").AtMapKey(key), "Invalid label", err.Error()+".")
+		}
+	}
 	request := bqml.PredictRequest{Query: m.Query.ValueString(), Table: m.Table.ValueString(), MaxRows: 1}
 	request.Model = gcp.RemoteModelName{Project: "p", Dataset: "d", ID: "m"}
-	if m.Query.IsUnknown() || m.Table.IsUnknown() || m.Query.IsNull() == m.Table.IsNull() {
+	err := m.values(ctx, &request)
+	var unknown *unknownError
+	if errors.As(err, &unknown) || m.Query.IsUnknown() || m.Table.IsUnknown() || given(m.Query, m.Table, m.Rows) != 1 {
 		return diags // not known, or refused by the schema
 	}
-	at := path.Root("query")
-	if m.Query.IsNull() {
-		at = path.Root("table")
+	if request.Rows != nil {
+		request.MaxRows = int64(len(request.Rows.Rows))
+		if !m.MaxRows.IsUnknown() {
+			request.MaxRows = m.maxRows()
+		}
 	}
-	if _, err := request.SQL(); err != nil {
-		diags.AddAttributeError(at, "Invalid "+at.String(), err.Error()+".")
+	if err == nil {
+		_, err = request.SQL()
+	}
+	if err == nil {
+		err = request.CheckParameters()
+	}
+	var field *bqml.FieldError
+	switch {
+	case errors.As(err, &field):
+		diags.AddAttributeError(path.Root(field.Field), "Invalid "+field.Field, field.Message+".")
+	case err != nil:
+		diags.AddError("Invalid prediction", err.Error()+".")
 	}
 	return diags
+}
+
+func given(values ...attr.Value) (n int) {
+	for _, v := range values {
+		if !v.IsNull() {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *model) propagation() (time.Duration, error) {
@@ -82,8 +120,42 @@ func (m *model) propagation() (time.Duration, error) {
 	return d, nil
 }
 
+func (m *model) maxRows() int64 {
+	if m.MaxRows.IsNull() {
+		return defaultMaxRows
+	}
+	return m.MaxRows.ValueInt64()
+}
+
+// labels are those of the jobs.
+func (m *model) labels(defaults map[string]string) map[string]string {
+	all := maps.Clone(defaults)
+	for key, value := range m.Labels.Elements() {
+		if all == nil {
+			all = map[string]string{}
+		}
+		text, _ := value.(types.String)
+		all[key] = text.ValueString()
+	}
+	return all
+}
+
+// accepts reports whether as many rows without a prediction are within the limits.
+func (m *model) accepts(p *bqml.Prediction) bool {
+	limited := !m.MaxFailedRows.IsNull() || !m.MaxFailedFraction.IsNull()
+	switch {
+	case p.Failed == 0 || m.AllowFailedRows.ValueBool():
+		return true
+	case !limited:
+		return false
+	case !m.MaxFailedRows.IsNull() && p.Failed > m.MaxFailedRows.ValueInt64():
+		return false
+	}
+	return m.MaxFailedFraction.IsNull() || float64(p.Failed) <= m.MaxFailedFraction.ValueFloat64()*float64(len(p.Rows))
+}
+
 // toRequest turns the configuration, all of it known, into a request.
-func (m *model) toRequest(project string) (bqml.PredictRequest, error) {
+func (m *model) toRequest(ctx context.Context, project string) (bqml.PredictRequest, error) {
 	name, err := gcp.ParseRemoteModelName(m.Model.ValueString(), project)
 	if err != nil {
 		return bqml.PredictRequest{}, &bqml.FieldError{Field: "model", Message: err.Error()}
@@ -93,20 +165,19 @@ func (m *model) toRequest(project string) (bqml.PredictRequest, error) {
 		Query:              m.Query.ValueString(),
 		Table:              m.Table.ValueString(),
 		Project:            m.Project.ValueString(),
-		MaxRows:            defaultMaxRows,
+		MaxRows:            m.maxRows(),
 		MaximumBytesBilled: defaultMaximumBytesBilled,
 	}
 	if r.Project == "" {
 		r.Project = project
 	}
-	if !m.MaxRows.IsNull() {
-		r.MaxRows = m.MaxRows.ValueInt64()
-	}
 	if !m.MaximumBytesBilled.IsNull() {
 		r.MaximumBytesBilled = m.MaximumBytesBilled.ValueInt64()
 	}
-	r.Propagation, err = m.propagation()
-	return r, err
+	if r.Propagation, err = m.propagation(); err != nil {
+		return r, err
+	}
+	return r, m.values(ctx, &r)
 }
 
 // fromPrediction fills the computed attributes. nonFinite tells that a NaN or an

@@ -354,16 +354,49 @@ func (s *Server) insertJob(r *request) (any, error) {
 // tell an empty string from NULL.
 type rawParameters struct {
 	QueryParameters []struct {
-		ParameterValue struct{ Value *string }
+		ParameterValue *rawValue
 	}
 }
 
-// keepEmpty marks the parameters that are empty strings.
+type rawValue struct {
+	Value        *string
+	ArrayValues  []*rawValue
+	StructValues map[string]*rawValue
+}
+
+// keepEmpty marks the values that are empty strings, and takes out of arrays and
+// structs what is NULL.
 func (raw rawParameters) keepEmpty(params []*bq.QueryParameter) {
 	for i, p := range params {
-		if i < len(raw.QueryParameters) && p.ParameterValue != nil && raw.QueryParameters[i].ParameterValue.Value != nil {
-			p.ParameterValue.ForceSendFields = []string{"Value"}
+		if i < len(raw.QueryParameters) && raw.QueryParameters[i].ParameterValue != nil && p.ParameterValue != nil {
+			raw.QueryParameters[i].ParameterValue.mark(p.ParameterValue)
 		}
+	}
+}
+
+func (raw *rawValue) isNull() bool {
+	return raw == nil || raw.Value == nil && raw.ArrayValues == nil && raw.StructValues == nil
+}
+
+func (raw *rawValue) mark(v *bq.QueryParameterValue) {
+	if raw.Value != nil {
+		v.ForceSendFields = []string{"Value"}
+	}
+	for i, element := range raw.ArrayValues {
+		if element.isNull() {
+			v.ArrayValues[i] = nil
+			continue
+		}
+		element.mark(v.ArrayValues[i])
+	}
+	for name, field := range raw.StructValues {
+		if field.isNull() {
+			delete(v.StructValues, name)
+			continue
+		}
+		value := v.StructValues[name]
+		field.mark(&value)
+		v.StructValues[name] = value
 	}
 }
 
