@@ -10,6 +10,7 @@ import (
 	bqconnection "github.com/gcpml/terraform-provider-gcpml/resources/bq_connection"
 	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
 	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
+	vertexendpoint "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint"
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
 )
@@ -25,5 +26,6 @@ var (
 
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
+		vertexendpoint.New,
 	}
 )
