@@ -172,7 +172,7 @@ func (s *Service) deployed(ctx context.Context, of *Endpoint, d *pb.DeployedMode
 	return Deployed{
 		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
 		Resources: resourcesOf(d, s.pathSpelling(ctx, of.Name, of.number)),
-		Settings:  Settings{d.GetServiceAccount(), d.GetEnableAccessLogging(), d.GetDisableContainerLogging()},
+		Settings:  settingsOf(d),
 		Private:   Private{d.GetPrivateEndpoints().GetPredictHttpUri(), d.GetPrivateEndpoints().GetServiceAttachment()},
 	}
 }

@@ -102,6 +102,7 @@ resource "gcpml_vertex_endpoint_deployment" "test" {
       service_account           = %[8]q
       enable_access_logging     = true
       disable_container_logging = %[3]s
+      disable_explanations      = true
     }
     automatic = { model = gcpml_vertex_model_upload.b.versioned_name, automatic_resources = { min_replica_count = 1 } }
     shared    = { model = gcpml_vertex_model_upload.b.versioned_name, shared_resources = %[9]q }
@@ -158,7 +159,7 @@ func TestAccEndpointFull(t *testing.T) {
 					}
 					d := e.GetDeployedModels()[i]
 					r := d.GetDedicatedResources()
-					if !d.GetDisableContainerLogging() || !d.GetEnableAccessLogging() || d.GetServiceAccount() != account || r.GetRequiredReplicaCount() != 1 || len(r.GetAutoscalingMetricSpecs()) != 2 ||
+					if !d.GetDisableExplanations() || !d.GetDisableContainerLogging() || !d.GetEnableAccessLogging() || d.GetServiceAccount() != account || r.GetRequiredReplicaCount() != 1 || len(r.GetAutoscalingMetricSpecs()) != 2 ||
 						r.GetMachineSpec().GetReservationAffinity().GetReservationAffinityType() != pb.ReservationAffinity_SPECIFIC_RESERVATION {
 						return fmt.Errorf("deployed %v", d)
 					}

@@ -28,7 +28,7 @@ type shares = map[string]int32
 // res is dedicated_resources; nil leaves an attribute out.
 func res(machine string, minReplicas int32, maxReplicas *int32) attr.Value {
 	return types.ObjectValueMust(resourcesType, map[string]attr.Value{
-		"machine_type": types.StringValue(machine), "accelerator_type": types.StringNull(), "accelerator_count": types.Int32Null(),
+		"machine_type": types.StringValue(machine), "accelerator_type": types.StringNull(), "accelerator_count": types.Int32Null(), "tpu_topology": types.StringNull(),
 		"min_replica_count": types.Int32Value(minReplicas), "max_replica_count": types.Int32PointerValue(maxReplicas), "required_replica_count": types.Int32Null(),
 		"autoscaling_metric_specs": types.ListNull(types.ObjectType{AttrTypes: metricType}), "spot": types.BoolNull(), "reservation_affinity": types.ObjectNull(reservationType),
 	})
@@ -38,6 +38,7 @@ func dep(model string, resources attr.Value) attr.Value {
 	return types.ObjectValueMust(deploymentType, map[string]attr.Value{
 		"model": types.StringValue(model), "dedicated_resources": resources, "automatic_resources": types.ObjectNull(automaticType),
 		"shared_resources": types.StringNull(), "service_account": types.StringNull(), "enable_access_logging": types.BoolNull(), "disable_container_logging": types.BoolNull(),
+		"disable_explanations": types.BoolNull(),
 	})
 }
 
