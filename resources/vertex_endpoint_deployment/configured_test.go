@@ -327,6 +327,23 @@ func TestAccEndpointFullDrift(t *testing.T) {
 	run(t, tw, steps...)
 }
 
+// A gate tries a model as it is going to be served: with the same key, in the same pool,
+// which takes no model of an endpoint with another key. It asks on the shared domain,
+// also for an endpoint that has one of its own.
+func TestAccEndpointGateHasTheKey(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t)
+	config := func(release string) string {
+		return tw.Config(twoModels(release) + endpoint(`    main = { model = `+modelA+`, shared_resources = "`+pool+`" }`+"\n",
+			`encryption_spec = { kms_key_name = "`+anyKey+`" }`, "dedicated_endpoint_enabled = true", `rollout = { gate = { instances = [jsonencode({ text = "a film" })] } }`))
+	}
+	run(
+		t, tw,
+		resource.TestStep{PreConfig: func() { makePool(t, tw, anyKey) }, Config: config("1"), ConfigStateChecks: []statecheck.StateCheck{has(deployedAt("main", "shared_resources"), text(pool))}},
+		resource.TestStep{Config: config("2"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{has(deployedAt("main", "model_version_id"), text("2"))}},
+	)
+}
+
 // A peered endpoint serves one model: it is recreated.
 func TestAccEndpointPeered(t *testing.T) {
 	t.Parallel()
