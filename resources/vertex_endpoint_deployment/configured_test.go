@@ -457,3 +457,63 @@ func TestAccEndpointWarnings(t *testing.T) {
 	cli.Write(config(modelA))
 	plan("Warning:")
 }
+
+// What goes wrong with the new calls is told, and the next apply goes on from what is
+// there: without a second deployment when only the answer was lost.
+func TestAccEndpointConfiguredFaults(t *testing.T) {
+	t.Parallel()
+	config := func(tw *acctest.Twin, timeout string) string {
+		return tw.Config(twoModels("1") + endpoint(`    main = { model = `+modelA+`, shared_resources = "`+pool+`", service_account = "`+account+`", enable_access_logging = true }`+"\n",
+			"dedicated_endpoint_enabled = true", `client_connection_config = { inference_timeout = "`+timeout+`" }`))
+	}
+	const update = "*/UpdateEndpointLongRunning"
+	for name, c := range map[string]struct {
+		fault func(*testing.T, *acctest.Twin)
+		want  string // "" when the provider gets over it
+	}{
+		"failed": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.Failed, Status: acctest.Code("INTERNAL")})
+		}, `(?s)Unable to update endpoint "reviews".*setting the inference timeout to\s+10m0s.*INTERNAL`},
+		"without effect": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.NoEffect, Times: 3})
+		}, `(?s)setting\s+the\s+inference\s+timeout.*had\s+no\s+lasting\s+effect`},
+		"an answer without content": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.Empty, Phase: acctest.AfterEffect})
+		}, ""},
+		"a stale etag": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Fault(t, acctest.Fault{Method: update, Status: acctest.Code("ABORTED")})
+		}, ""},
+		"a lost answer": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Fault(t, acctest.Fault{Method: update, Phase: acctest.AfterEffect, Status: acctest.Code("UNAVAILABLE")})
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tw := acctest.Start(t, "--enable-faults")
+			second := resource.TestStep{PreConfig: func() { c.fault(t, tw) }, Config: config(tw, "10m"), ConfigPlanChecks: updates()}
+			if c.want != "" {
+				second.ExpectError = regexp.MustCompile(c.want)
+			}
+			run(
+				t, tw,
+				resource.TestStep{
+					PreConfig: func() {
+						makePool(t, tw, "")
+						tw.Fault(t, acctest.Fault{Method: "*/DeployModel", Phase: acctest.AfterEffect, Status: acctest.Code("UNAVAILABLE")})
+					},
+					Config: config(tw, "5m"), ConfigStateChecks: []statecheck.StateCheck{has(tfjsonpath.New("deployed"), knownvalue.MapSizeExact(1))},
+				},
+				second,
+				resource.TestStep{
+					Config: config(tw, "10m"),
+					Check: func(*terraform.State) error {
+						if e := read(t, tw); e.GetClientConnectionConfig().GetInferenceTimeout().GetSeconds() != 600 || len(e.GetDeployedModels()) != 1 {
+							return fmt.Errorf("endpoint %v", e)
+						}
+						return nil
+					},
+				},
+			)
+		})
+	}
+}
