@@ -71,8 +71,8 @@ var only = func() *regexp.Regexp {
 
 // chosen reports whether a cell is to run: all of them, those asked for, or one
 // in so many.
-func chosen(cell fmt.Stringer, chance *rand.Rand, oneIn int) bool {
-	drawn := chance.IntN(oneIn) == 0
+func chosen(cell fmt.Stringer, chance *rand.Rand, usually int) bool {
+	drawn := chance.IntN(oneIn(usually)) == 0
 	if only != nil {
 		return only.MatchString(cell.String())
 	}

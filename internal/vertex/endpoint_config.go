@@ -24,6 +24,8 @@ type EndpointConfig struct {
 	Network   string // to peer with, projects/{}/global/networks/{}
 	Connect   Connect
 	Dedicated bool // a domain of its own
+	// Isolated model servers have no way to the internet. It never changes.
+	Isolated bool
 
 	RequestLogging RequestLogging
 	// InferenceTimeout is how long a prediction may take; 0 leaves it as it is.
@@ -91,6 +93,9 @@ func (c EndpointConfig) fixed() (parts []any) {
 	if c.Dedicated {
 		parts = append(parts, "dedicated")
 	}
+	if c.Isolated {
+		parts = append(parts, "isolated")
+	}
 	return parts
 }
 
@@ -123,7 +128,7 @@ func (c EndpointConfig) canonical(path func(string) string) EndpointConfig {
 
 // into writes the configuration into an endpoint that is to be made or changed.
 func (c EndpointConfig) into(e *pb.Endpoint) *pb.Endpoint {
-	e.Network, e.DedicatedEndpointEnabled = c.Network, c.Dedicated
+	e.Network, e.DedicatedEndpointEnabled, e.PrivateModelServerEnabled = c.Network, c.Dedicated, c.Isolated
 	if c.KMSKey != "" {
 		e.EncryptionSpec = &pb.EncryptionSpec{KmsKeyName: c.KMSKey}
 	}
@@ -154,7 +159,7 @@ func (c EndpointConfig) connection() *pb.ClientConnectionConfig {
 func configOf(e *pb.Endpoint) EndpointConfig {
 	connect, logging := e.GetPrivateServiceConnectConfig(), e.GetPredictRequestResponseLoggingConfig()
 	c := EndpointConfig{
-		KMSKey: e.GetEncryptionSpec().GetKmsKeyName(), Network: e.GetNetwork(), Dedicated: e.GetDedicatedEndpointEnabled(),
+		KMSKey: e.GetEncryptionSpec().GetKmsKeyName(), Network: e.GetNetwork(), Dedicated: e.GetDedicatedEndpointEnabled(), Isolated: e.GetPrivateModelServerEnabled(),
 		Connect:          Connect{Enabled: connect.GetEnablePrivateServiceConnect(), Projects: connect.GetProjectAllowlist()},
 		RequestLogging:   RequestLogging{logging.GetEnabled(), logging.GetSamplingRate(), logging.GetBigqueryDestination().GetOutputUri()},
 		InferenceTimeout: e.GetClientConnectionConfig().GetInferenceTimeout().AsDuration(),

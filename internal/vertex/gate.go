@@ -152,7 +152,7 @@ func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[s
 		Name: gateName(spec.Name), DisplayName: "gate of " + spec.Name.ID, Labels: spec.Labels, Rollout: Rollout{Strategy: Recreate},
 		Description: "Temporary: what the endpoint " + spec.Name.ID + " is to serve is tried here first.",
 	}
-	trial.Config.KMSKey = spec.Config.KMSKey
+	trial.Config.KMSKey, trial.Config.Isolated = spec.Config.KMSKey, spec.Config.Isolated
 	trial.Marker = EndpointMarker("", trial.Name, trial.Config)
 	trial.Marker.Incarnation = gateMark(spec.Name)
 	if _, err := s.create(ctx, trial, quiet); err != nil {

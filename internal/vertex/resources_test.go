@@ -86,7 +86,7 @@ func everyField() EndpointConfig {
 	return EndpointConfig{
 		KMSKey:         "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k",
 		Connect:        Connect{Enabled: true, Projects: []string{"b", "a"}, Automation: []Automation{{"c", "projects/c/global/networks/n"}}},
-		RequestLogging: RequestLogging{true, 0.5, "bq://p.d.t"}, InferenceTimeout: 5 * time.Minute,
+		RequestLogging: RequestLogging{true, 0.5, "bq://p.d.t"}, InferenceTimeout: 5 * time.Minute, Isolated: true,
 	}
 }
 

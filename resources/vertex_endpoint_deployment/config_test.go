@@ -96,6 +96,7 @@ var (
 			"c":   object{"model": anyModel, "shared_resources": anyPool},
 		},
 		"traffic": object{"a": 60, "b": 20, "c": 10, "tpu": 10}, "rollout": object{"strategy": "blue_green", "steps": []int{50, 100}, "wait": "1s"},
+		"private_model_server_enabled":            true,
 		"encryption_spec":                         object{"kms_key_name": anyKey},
 		"private_service_connect_config":          object{"enable_private_service_connect": true, "project_allowlist": []string{"demo-gcpml"}, "psc_automation_configs": []object{{"project_id": "demo-gcpml", "network": anyNet}}},
 		"predict_request_response_logging_config": object{"enabled": true, "sampling_rate": 0.1, "bigquery_destination": object{"output_uri": "bq://demo-gcpml.logs"}},

@@ -69,6 +69,8 @@ resource "gcpml_vertex_endpoint_deployment" "test" {
   description  = "film reviews"
   labels       = { team = "ml" }
 
+  private_model_server_enabled = true
+
   encryption_spec = { kms_key_name = %[7]q }
   private_service_connect_config = {
     enable_private_service_connect = true
@@ -163,7 +165,7 @@ func TestAccEndpointFull(t *testing.T) {
 						r.GetMachineSpec().GetReservationAffinity().GetReservationAffinityType() != pb.ReservationAffinity_SPECIFIC_RESERVATION {
 						return fmt.Errorf("deployed %v", d)
 					}
-					if c := e.GetPrivateServiceConnectConfig(); len(c.GetProjectAllowlist()) != 2 || len(c.GetPscAutomationConfigs()) != 1 || e.GetEncryptionSpec().GetKmsKeyName() != anyKey ||
+					if c := e.GetPrivateServiceConnectConfig(); !e.GetPrivateModelServerEnabled() || len(c.GetProjectAllowlist()) != 2 || len(c.GetPscAutomationConfigs()) != 1 || e.GetEncryptionSpec().GetKmsKeyName() != anyKey ||
 						e.GetPredictRequestResponseLoggingConfig().GetSamplingRate() != 0.5 || e.GetClientConnectionConfig().GetInferenceTimeout().AsDuration() != 10*time.Minute {
 						return fmt.Errorf("endpoint %v", e)
 					}
@@ -388,6 +390,7 @@ func TestAccEndpointReplaced(t *testing.T) {
 		resource.TestStep{Config: with("dedicated_endpoint_enabled = false"), ConfigPlanChecks: updates()}, // which it is
 		replaced(with("dedicated_endpoint_enabled = true")),
 		replaced(with(psc)),
+		replaced(with(psc, "private_model_server_enabled = true")),
 		replaced(with(psc, `encryption_spec = { kms_key_name = "`+anyKey+`" }`)),
 		replaced(with(`network = "`+anyNet+`"`, `rollout = { strategy = "recreate" }`)),
 		replaced(with(`deletion_policy = "PREVENT"`)),

@@ -116,7 +116,7 @@ func (s spelling) connect(a, b vertex.Connect) bool {
 
 // config converts how the endpoint is reached and what it does besides predicting.
 func (m *model) config(ctx context.Context, diags *diag.Diagnostics) vertex.EndpointConfig {
-	c := vertex.EndpointConfig{Network: m.Network.ValueString(), Dedicated: m.DedicatedEndpointEnabled.ValueBool()}
+	c := vertex.EndpointConfig{Network: m.Network.ValueString(), Dedicated: m.DedicatedEndpointEnabled.ValueBool(), Isolated: m.PrivateModelServerEnabled.ValueBool()}
 	if v, ok := known[encryptionSpec](ctx, m.EncryptionSpec, diags); ok {
 		c.KMSKey = v.KMSKeyName.ValueString()
 	}
@@ -147,7 +147,7 @@ func (m *model) private(ctx context.Context, diags *diag.Diagnostics) bool {
 // replaces reports whether a plan for the endpoint changes what never changes about one.
 func (m *model) replaces(ctx context.Context, state *model, same spelling, diags *diag.Diagnostics) bool {
 	is, was := m.config(ctx, diags), state.config(ctx, diags)
-	return is.KMSKey != was.KMSKey || is.Dedicated != was.Dedicated || is.Connect.Enabled != was.Connect.Enabled || !same.path.Equal(is.Network, was.Network)
+	return is.KMSKey != was.KMSKey || is.Dedicated != was.Dedicated || is.Isolated != was.Isolated || is.Connect.Enabled != was.Connect.Enabled || !same.path.Equal(is.Network, was.Network)
 }
 
 // takeConfig takes over how the server has the endpoint; what means the same stays as
@@ -164,6 +164,7 @@ func (m *model) takeConfig(ctx context.Context, c vertex.EndpointConfig, same sp
 		m.Network = tfkit.StringOrNull(c.Network, m.Network)
 	}
 	m.DedicatedEndpointEnabled = boolOrNull(c.Dedicated, m.DedicatedEndpointEnabled)
+	m.PrivateModelServerEnabled = boolOrNull(c.Isolated, m.PrivateModelServerEnabled)
 	if !same.connect(before.Connect, c.Connect) {
 		m.PrivateServiceConnectConfig = connectValue(ctx, c.Connect, diags)
 	}

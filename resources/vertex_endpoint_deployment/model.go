@@ -39,6 +39,7 @@ type model struct {
 	Network                             types.String   `tfsdk:"network"`
 	PrivateServiceConnectConfig         types.Object   `tfsdk:"private_service_connect_config"`
 	DedicatedEndpointEnabled            types.Bool     `tfsdk:"dedicated_endpoint_enabled"`
+	PrivateModelServerEnabled           types.Bool     `tfsdk:"private_model_server_enabled"`
 	PredictRequestResponseLoggingConfig types.Object   `tfsdk:"predict_request_response_logging_config"`
 	ClientConnectionConfig              types.Object   `tfsdk:"client_connection_config"`
 	EffectiveTraffic                    types.Map      `tfsdk:"effective_traffic"`

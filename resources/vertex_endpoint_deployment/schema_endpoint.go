@@ -90,15 +90,16 @@ func connectAttribute() schema.SingleNestedAttribute {
 	}
 }
 
-func dedicatedAttribute() schema.BoolAttribute {
+// replacingSwitch is an argument that is false by default; another value replaces the
+// endpoint.
+func replacingSwitch(about string) schema.BoolAttribute {
 	const description = "A change replaces the endpoint."
 	return schema.BoolAttribute{
 		Optional: true,
 		PlanModifiers: []planmodifier.Bool{boolplanmodifier.RequiresReplaceIf(func(_ context.Context, req planmodifier.BoolRequest, resp *boolplanmodifier.RequiresReplaceIfFuncResponse) {
 			resp.RequiresReplace = req.PlanValue.IsUnknown() || req.StateValue.ValueBool() != req.PlanValue.ValueBool()
 		}, description, description)},
-		MarkdownDescription: "Whether the endpoint has a domain of its own, `dedicated_endpoint_dns`, for larger requests and longer timeouts. It does not answer on the shared domain then, so **BigQuery remote models cannot use it**. " +
-			"Conflicts with `network` and `private_service_connect_config`. " + description,
+		MarkdownDescription: about + " " + description,
 	}
 }
 

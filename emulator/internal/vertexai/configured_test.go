@@ -18,7 +18,7 @@ import (
 func TestEndpointEchoesItsConfiguration(t *testing.T) {
 	r := newRig(t, 0)
 	sent := &aiplatformpb.Endpoint{
-		DisplayName: "e", PrivateServiceConnectConfig: proto.CloneOf(psc), EncryptionSpec: &aiplatformpb.EncryptionSpec{KmsKeyName: testKey},
+		DisplayName: "e", PrivateModelServerEnabled: true, PrivateServiceConnectConfig: proto.CloneOf(psc), EncryptionSpec: &aiplatformpb.EncryptionSpec{KmsKeyName: testKey},
 		PredictRequestResponseLoggingConfig: logging(0.5, "bq://p.d.t"), ClientConnectionConfig: timeout(600),
 	}
 	sent.PrivateServiceConnectConfig.ServiceAttachment = "output only"

@@ -51,7 +51,7 @@ func TestCreateEndpointRefusesBadInput(t *testing.T) {
 		{"e", nil, codes.InvalidArgument, "endpoint is required"},
 		{"e", &aiplatformpb.Endpoint{}, codes.InvalidArgument, "display_name"},
 		{"e", &aiplatformpb.Endpoint{DisplayName: "e", TrafficSplit: map[string]int32{"1": 100}}, codes.InvalidArgument, "traffic_split"},
-		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PrivateModelServerEnabled: true}, codes.Unimplemented, "endpoint.private_model_server_enabled"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", GenAiAdvancedFeaturesConfig: &aiplatformpb.GenAiAdvancedFeaturesConfig{}}, codes.Unimplemented, "endpoint.gen_ai_advanced_features_config"},
 		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: "global/networks/n"}, codes.InvalidArgument, "endpoint.network"},
 		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: network, PrivateServiceConnectConfig: psc}, codes.InvalidArgument, "mutually exclusive"},
 		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: network, DedicatedEndpointEnabled: true}, codes.InvalidArgument, "dedicated_endpoint_enabled"},

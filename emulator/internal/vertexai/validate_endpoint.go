@@ -22,7 +22,8 @@ const maxInferenceTimeout = time.Hour
 func validEndpoint(e *aiplatformpb.Endpoint, location string) error {
 	const path = "endpoint"
 	if err := onlyFields(path, e, "display_name", "description", "labels", "traffic_split", "dedicated_endpoint_enabled", "network",
-		"private_service_connect_config", "encryption_spec", "predict_request_response_logging_config", "client_connection_config"); err != nil {
+		"private_service_connect_config", "encryption_spec", "predict_request_response_logging_config", "client_connection_config",
+		"private_model_server_enabled"); err != nil {
 		return err
 	}
 	if err := validDisplayName(path, e.GetDisplayName()); err != nil {
