@@ -6,11 +6,13 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
+	"os"
+	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/gcpml/terraform-provider-gcpml/provider"
 )
@@ -21,11 +23,26 @@ var version = "dev"
 func main() {
 	debug := flag.Bool("debug", false, "run under a debugger, apart from Terraform")
 	flag.Parse()
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: provider.Address,
-		Debug:   *debug,
-	})
+	var options []tf6server.ServeOpt
+	if *debug {
+		options = append(options, tf6server.WithManagedDebug())
+	} else {
+		go exitWithParent()
+	}
+	err := tf6server.Serve(provider.Address, func() tfprotov6.ProviderServer { return provider.NewServer(version) }, options...)
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// exitWithParent ends the process soon after the CLI that started it has died. A
+// killed CLI cannot end its providers, and one that lived on would be in the way
+// of the next apply.
+func exitWithParent() {
+	parent := os.Getppid()
+	for range time.Tick(500 * time.Millisecond) {
+		if os.Getppid() != parent {
+			os.Exit(1)
+		}
 	}
 }

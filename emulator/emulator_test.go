@@ -112,7 +112,7 @@ func TestOwnSurface(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &inv); err != nil {
 		t.Fatal(err)
 	}
-	for _, section := range []string{"models", "endpoints", "connections", "iam_bindings", "remote_models", "datasets", "buckets"} {
+	for _, section := range []string{"models", "endpoints", "deployment_resource_pools", "connections", "iam_bindings", "remote_models", "datasets", "buckets"} {
 		if items, ok := inv[section]; !ok || items == nil {
 			t.Errorf("inventory section %s is %v", section, items)
 		}

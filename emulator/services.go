@@ -71,6 +71,7 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	vertex.Register(server)
 	inv.Add("models", vertex.Models)
 	inv.Add("endpoints", vertex.Endpoints)
+	inv.Add("deployment_resource_pools", vertex.Pools)
 
 	// Project IAM, BigQuery connections, BigQuery.
 	policies := iam.New(iam.Config{Projects: projects, Clock: now, Lag: opts.IAMLag})

@@ -80,7 +80,8 @@ var calls = []call{
 	{"models.delete", removes, vertexModels + "DeleteModel", duringDestroy, 1},
 	{"endpoints.create", creates, vertexEndpoints + "CreateEndpoint", duringCreate, 1},
 	{"endpoints.get", reads, vertexEndpoints + "GetEndpoint", duringRefresh, 1},
-	{"endpoints.get", reads, vertexEndpoints + "GetEndpoint", duringDestroy, 2},
+	{"endpoints.get of the gate", reads, vertexEndpoints + "GetEndpoint", duringDestroy, 2},
+	{"endpoints.get", reads, vertexEndpoints + "GetEndpoint", duringDestroy, 3},
 	{"endpoints.update", steps, vertexEndpoints + "UpdateEndpoint", duringUpdate, 1},
 	{"endpoints.update of the traffic", steps, vertexEndpoints + "UpdateEndpoint", duringUpdate, 2},
 	{"endpoints.deployModel", steps, vertexEndpoints + "DeployModel", duringCreate, 1},
@@ -321,6 +322,18 @@ var exceptions = map[string]exception{
 	// without effect is an error: the endpoint would not be what it is to be.
 	"endpoints.undeployModel / 404 once":     {outcome: fails, ownWords: true},
 	"endpoints.undeployModel / 404 for good": {outcome: fails, ownWords: true},
+	// A deletion only looks whether anything is still deployed, and tries again.
+	"endpoints.undeployModel during destroy / 404 once":                 {outcome: succeeds},
+	"endpoints.undeployModel during destroy / operation without effect": {outcome: succeeds},
+	// Who may not see a gate's endpoint did not make one.
+	"endpoints.get of the gate / 404 once": {outcome: succeeds},
+	"endpoints.get of the gate / 403 once": {outcome: succeeds},
+	// The look at what is left, after the deletion, finds it.
+	"endpoints.get during destroy / 404 once": {outcome: fails, ownWords: true},
+	// The endpoint looks deleted, and the model tells that it is not.
+	"endpoints.get during destroy / 404 for good": {outcome: fails, ownWords: true},
+	"endpoints.get of the gate / 404 for good":    {outcome: fails, ownWords: true},
+	"models.delete / operation without effect":    {outcome: fails, ownWords: true},
 
 	"endpoints.undeployModel / 409 exists":         {notApplicable, makesNothing, false},
 	"endpoints.mutateDeployedModel / 409 exists":   {notApplicable, makesNothing, false},
@@ -342,9 +355,13 @@ var exceptions = map[string]exception{
 	"bq.models.get during create / 404 once": {outcome: succeeds},
 	"jobs.get / 404 once":                    {outcome: succeeds},
 	// The job is sent again then, and the answer to that is that it exists.
-	"jobs.get / 404 for good": {outcome: fails, ownWords: true},
+	"jobs.get / 404 for good":                      {outcome: fails, ownWords: true},
+	"models.get of a version / malformed answer":   {notApplicable, "the answer is that there is none, which has no body", false},
+	"endpoints.get of the gate / malformed answer": {notApplicable, "the answer is that there is none, which has no body", false},
 	// The alias of a version that is not found means that the version is to be made.
 	"models.get of a version / 404 once": {outcome: succeeds},
+
+	"operations.get / 429 quota": {notApplicable, "polls go on until the resource's timeout, which has a test of its own (TestAccTimeouts)", false},
 
 	// A dataset that does not exist is the user's to make; the error has the statement.
 	"datasets.get / 404 once":     {outcome: fails, ownWords: true},

@@ -20,6 +20,10 @@ type faultCell struct {
 	want  outcome
 }
 
+func (fc faultCell) String() string {
+	return fmt.Sprintf("%s during %s meets %s", fc.call.name, fc.call.during, fc.fault.name)
+}
+
 // A life is cells that follow each other on one set of resources: it is created
 // with a fault, refreshed and updated with others, and destroyed with one more.
 // Each cell converges before the next begins.
@@ -49,12 +53,15 @@ func TestAccFaultMatrix(t *testing.T) {
 				total.notApplicable.Add(1)
 				continue
 			}
-			if everything() || chance.IntN(sampleOf) == 0 {
-				queues[call.during] = append(queues[call.during], faultCell{call, f, want})
+			if fc := (faultCell{call, f, want}); chosen(fc, chance, sampleOf) {
+				queues[call.during] = append(queues[call.during], fc)
 			}
 		}
 	}
 	count := max(len(queues[duringCreate]), len(queues[duringDestroy]))
+	if only != nil && count == 0 {
+		count = 1
+	}
 	pool := newLabs(t)
 	t.Run("lives", func(t *testing.T) {
 		for i := range count {
@@ -83,7 +90,7 @@ func (l life) live(c *cell) {
 				at++
 				c.write(shapes[at])
 			}
-			ok := c.t.Run(fmt.Sprintf("%s during %s meets %s", fc.call.name, scenario, fc.fault.name), func(t *testing.T) {
+			ok := c.t.Run(fc.String(), func(t *testing.T) {
 				fc.run(c.in(t), inventories[at])
 			})
 			if !ok {
@@ -183,7 +190,7 @@ func (fc faultCell) set(c *cell) (fired func() bool, remove func()) {
 // told reports whether an error names what failed, and what the server said if it
 // said anything.
 func (fc faultCell) told(out string) bool {
-	if !strings.Contains(out, "Error: Unable to ") {
+	if !strings.Contains(out, "Error: Unable to ") && !strings.Contains(out, "Error: Something of ") {
 		return false
 	}
 	says := fc.fault.set.Action == acctest.Status || fc.fault.group == failed

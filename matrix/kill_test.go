@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -74,6 +76,13 @@ const (
 	signalSample = 6
 )
 
+// isWanted thins out the signals other than SIGKILL, where all kills run.
+func (k kill) isWanted(chance *rand.Rand) bool {
+	drawn := chance.IntN(signalSample) == 0
+	ctrlC := k.signal == syscall.SIGINT && k.victim == both
+	return !everything() || only != nil || k.signal == syscall.SIGKILL || ctrlC || drawn
+}
+
 // Processes are killed at every call.
 func TestAccKillMatrix(t *testing.T) {
 	pool := newLabs(t, slowly...)
@@ -89,8 +98,7 @@ func TestAccKillMatrix(t *testing.T) {
 				if chance.IntN(3) == 0 {
 					k.phase = acctest.Before
 				}
-				ctrlC := signal == syscall.SIGINT && victim == both
-				if everything() && (signal == syscall.SIGKILL || ctrlC) || everything() && chance.IntN(signalSample) == 0 || chance.IntN(killSample) == 0 {
+				if chosen(k, chance, killSample) && k.isWanted(chance) {
 					queues[b.stage] = append(queues[b.stage], k)
 				}
 			}
@@ -145,6 +153,9 @@ func killLife(c *cell, kills [4]*kill) {
 		} else {
 			c.must(command...)
 		}
+		if !ok && s.shape == nil {
+			return
+		}
 		if !ok { // begin anew
 			c = newCell(c.t, &lab{c.tw, c.cli})
 			for _, before := range shapes[:min(i+1, len(shapes))] {
@@ -196,6 +207,32 @@ func (c *cell) kill(k kill, command []string) {
 	}
 	c.outlived()
 	set.Remove()
+	if k.victim != provider && k.signal == syscall.SIGKILL {
+		c.restoreState()
+	}
+}
+
+// restoreState does what a user does whose CLI was killed at the very moment in
+// which it wrote the state: it writes the file in place, so that nothing is left
+// of it but the backup of the state before. (Backends other than local files
+// replace the state as a whole.)
+func (c *cell) restoreState() {
+	c.t.Helper()
+	file := filepath.Join(c.cli.Dir(), "terraform.tfstate")
+	text, err := os.ReadFile(file)
+	if err != nil || json.Valid(text) {
+		return
+	}
+	total.torn.Add(1)
+	backup, err := os.ReadFile(file + ".backup")
+	if os.IsNotExist(err) {
+		err = os.Remove(file)
+	} else if err == nil {
+		err = os.WriteFile(file, backup, 0o600)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // outlived counts the providers that go on when their CLI is gone: they would

@@ -38,7 +38,7 @@ func TestAccNoGoroutineLeaks(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func(name gcp.Name) {
-				_, err := service.CreateEndpoint(ctx, vertex.EndpointSpec{Name: name, DisplayName: "leaks", Marker: vertex.EndpointMarker("leaks", name)}, vertex.Report{})
+				_, err := service.CreateEndpoint(ctx, vertex.EndpointSpec{Name: name, DisplayName: "leaks", Marker: vertex.EndpointMarker("leaks", name, vertex.EndpointConfig{})}, vertex.Report{})
 				ended <- err
 			}(name)
 			if !set.Await(10 * time.Second) {

@@ -297,7 +297,7 @@ func TestAccTimeouts(t *testing.T) {
 			began := time.Now()
 			out, exit := cli.Run("apply", "-auto-approve", "-no-color", "-target="+c.target)
 			took := time.Since(began)
-			text := regexp.MustCompile(`[│╷╵\s]+`).ReplaceAllString(out, " ")
+			text := plain(out)
 			if exit == 0 || !regexp.MustCompile(c.want).MatchString(text) {
 				t.Errorf("exit code %d; the error should match %s:\n%s", exit, c.want, out)
 			}
@@ -344,7 +344,7 @@ func TestAccDestroyNamesWhatIsLeft(t *testing.T) {
 	}
 	fault.Release()
 	out, exit := running.Wait()
-	text := regexp.MustCompile(`[│╷╵\s]+`).ReplaceAllString(out, " ")
+	text := plain(out)
 	if exit == 0 || !strings.Contains(text, "the grant of roles/aiplatform.user to "+account) {
 		t.Errorf("exit code %d, and the grant that is left is not named:\n%s", exit, out)
 	}

@@ -12,6 +12,7 @@ import (
 	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
 	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
+	vertexmodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
 )
 
@@ -26,6 +27,8 @@ var (
 
 	dataSources = []func() datasource.DataSource{
 		bqpredict.New,
+		bqremotemodel.NewDataSource,
+		vertexmodel.New,
 	}
 
 	functions = providerfunctions.All

@@ -46,7 +46,8 @@ func TestTypes(t *testing.T) {
 	if !slices.Equal(resources, want) {
 		t.Errorf("resources %v, want %v", resources, want)
 	}
-	if want := []string{"gcpml_bq_predict"}; !slices.Equal(dataSources, want) {
+	slices.Sort(dataSources)
+	if want := []string{"gcpml_bq_predict", "gcpml_bq_remote_model", "gcpml_vertex_model"}; !slices.Equal(dataSources, want) {
 		t.Errorf("data sources %v, want %v", dataSources, want)
 	}
 }

@@ -29,7 +29,7 @@ type connectionOptions struct {
 }
 
 func (o *connectionOptions) group() optionGroup {
-	return optionGroup{"Connection options", "gcpml run a.sql --project my-project --impersonate-service-account ci@my-project.iam.gserviceaccount.com", func(f *pflag.FlagSet) {
+	return optionGroup{"Connection options", []string{"--project my-project --region europe-west1 --impersonate-service-account ci@my-project.iam.gserviceaccount.com", "--credentials key.json --verbose", "--project my-project --access-token-file token", "--emulator-host 127.0.0.1:9123", "--big-query-custom-endpoint https://bigquery-psc.p.googleapis.com/bigquery/v2/ --bigquery-connection-custom-endpoint https://bigqueryconnection-psc.p.googleapis.com/v1/", "--vertex-ai-custom-endpoint https://aiplatform-psc.p.googleapis.com/v1/"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.config.Project, "project", "", "project that runs and pays for the jobs (GOOGLE_PROJECT)")
 		f.StringVar(&o.config.Region, "region", "", "Vertex AI region of endpoints (GOOGLE_REGION)")
 		f.StringVar(&o.config.Credentials, "credentials", "", "credentials `FILE` (GOOGLE_CREDENTIALS)")

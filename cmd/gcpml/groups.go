@@ -12,16 +12,34 @@ import (
 )
 
 // optionGroup is a set of options that belong together. Help shows it under its
-// title with an example; commands share groups, so that an option means the same
+// title with examples; commands share groups, so that an option means the same
 // everywhere.
 type optionGroup struct {
-	title   string
-	example string // one command line
-	define  func(*pflag.FlagSet)
+	title string
+	// examples together use every option: each the options to put after a plain
+	// command, or a whole command line, which begins with gcpml.
+	examples []string
+	define   func(*pflag.FlagSet)
+}
+
+// profileGroup is shown for the options that all commands have.
+var profileGroup = optionGroup{"Profile options", []string{"--profile dev", "--config ci/gcpml.yaml --profile nightly"}, func(*pflag.FlagSet) {}}
+
+// lines are the examples of a group for a command: plain is a call of the command
+// without the group's options.
+func (g optionGroup) lines(plain string) []string {
+	lines := make([]string, len(g.examples))
+	for i, e := range g.examples {
+		if lines[i] = e; !strings.HasPrefix(e, "gcpml ") {
+			lines[i] = plain + " " + e
+		}
+	}
+	return lines
 }
 
 // addGroups gives a command its options, in groups, and the help that shows them so.
-func addGroups(cmd *cobra.Command, groups ...optionGroup) {
+func addGroups(cmd *cobra.Command, plain string, groups ...optionGroup) {
+	groups = append(groups, profileGroup)
 	sets := make([]*pflag.FlagSet, len(groups))
 	for i, g := range groups {
 		sets[i] = pflag.NewFlagSet(g.title, pflag.ContinueOnError)
@@ -38,8 +56,11 @@ func addGroups(cmd *cobra.Command, groups ...optionGroup) {
 		}
 		for i, g := range groups {
 			fmt.Fprintf(&b, "\n%s:\n", g.title)
-			if g.example != "" {
-				fmt.Fprintf(&b, "  for instance: %s\n", g.example)
+			for _, line := range g.lines(plain) {
+				fmt.Fprintf(&b, "  for instance: %s\n", line)
+			}
+			if g.title == profileGroup.title {
+				b.WriteString(cmd.InheritedFlags().FlagUsagesWrapped(100))
 			}
 			b.WriteString(sets[i].FlagUsagesWrapped(100))
 		}

@@ -20,7 +20,7 @@ type guardOptions struct {
 }
 
 func (o *guardOptions) group() optionGroup {
-	return optionGroup{"Guards", "gcpml run report.sql --maximum-bytes-billed 10GB", func(f *pflag.FlagSet) {
+	return optionGroup{"Guards", []string{"--maximum-bytes-billed 10GB"}, func(f *pflag.FlagSet) {
 		f.Var((*byteSize)(&o.maximumBytesBilled), "maximum-bytes-billed", "refuse a statement that would be billed for more; 0 is no limit (10GB, 1.5TiB, …)")
 	}}
 }
@@ -35,7 +35,7 @@ type runGuards struct {
 
 func (o *runGuards) group() optionGroup {
 	one := o.guardOptions.group()
-	return optionGroup{one.title, "gcpml run report.sql --read-only --maximum-bytes-billed 10GB --max-total-bytes 50GB", func(f *pflag.FlagSet) {
+	return optionGroup{one.title, []string{"--read-only --maximum-bytes-billed 10GB", "--require-estimate --max-total-bytes 50GB"}, func(f *pflag.FlagSet) {
 		one.define(f)
 		f.Var((*byteSize)(&o.maxTotalBytes), "max-total-bytes", "refuse to run statements that would together be billed for more; 0 is no limit")
 		f.BoolVar(&o.readOnly, "read-only", false, "refuse to run unless BigQuery says of every statement that it is a SELECT")

@@ -26,7 +26,7 @@ type jobOptions struct {
 }
 
 func (o *jobOptions) group() optionGroup {
-	return optionGroup{"Job options", "gcpml run nightly.sql --location EU --label team=ml --priority batch --job-timeout 30m", func(f *pflag.FlagSet) {
+	return optionGroup{"Job options", []string{"--location EU --default-dataset my_dataset --label team=ml --label run=nightly", "--priority batch --job-timeout 30m --timeout 1h --no-cache", "--reservation projects/my-project/locations/EU/reservations/ml"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.location, "location", "", "BigQuery location of the jobs (default: where the tables are, else US)")
 		f.StringVar(&o.defaultDataset, "default-dataset", "", "`DATASET`, or PROJECT.DATASET, for table names without one")
 		f.StringArrayVar(&o.labels, "label", nil, "label `KEY=VALUE` to put on the jobs (repeatable)")

@@ -45,11 +45,12 @@ func newJobsCommand(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	add := func(cmd *cobra.Command, o *jobsOptions, run func(context.Context, *query.Client, []query.Reference) error, extra func(*pflag.FlagSet), example string) {
-		cmd.Example = "  " + example
+	add := func(cmd *cobra.Command, o *jobsOptions, run func(context.Context, *query.Client, []query.Reference) error, extra func(*pflag.FlagSet), plain string, examples ...string) {
+		examples = append(examples, "--location europe-west1 --format json --timeout 10m")
+		cmd.Example = "  " + optionGroup{examples: examples}.lines(plain)[0]
 		cmd.Long = cmd.Short + ".\n\n" + strings.SplitAfterN(jobsHelp, "\n\n", 2)[1] + "\n\n" + exitHelp
 		cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), a, args, run) }
-		addGroups(cmd, optionGroup{"Job options", example, func(f *pflag.FlagSet) {
+		addGroups(cmd, plain, optionGroup{"Job options", examples, func(f *pflag.FlagSet) {
 			f.StringVar(&o.location, "location", "", "location of jobs whose name does not tell it")
 			f.StringVar(&o.format, "format", "table", "output format: table or json")
 			f.DurationVar(&o.timeout, "timeout", 6*time.Hour, "most time for the whole command")
@@ -65,7 +66,7 @@ func newJobsCommand(a *app) *cobra.Command {
 			return show.each(ctx, a, refs, c.Get)
 		}, func(f *pflag.FlagSet) {
 			f.BoolVar(&show.queryPlan, "query-plan", false, "the stages of the query plan as well")
-		}, "gcpml jobs show my-project:US.gcpml_4f2a_001_8d1c_1 --query-plan")
+		}, "gcpml jobs show my-project:US.gcpml_4f2a_001_8d1c_1", "--query-plan")
 
 	wait := &jobsOptions{}
 	add(&cobra.Command{Use: "wait JOB…", Short: "Wait until jobs are done; the exit code is that of the first that failed", Args: cobra.MinimumNArgs(1)}, wait,
@@ -76,7 +77,7 @@ func newJobsCommand(a *app) *cobra.Command {
 			})
 		}, func(f *pflag.FlagSet) {
 			f.StringVar(&wait.progress, "progress", "auto", "progress on standard error: auto (if it is a terminal), plain (lines) or none")
-		}, "gcpml jobs wait $(gcpml run train.sql --detach) --timeout 2h")
+		}, "gcpml jobs wait my-project:US.gcpml_4f2a_001_8d1c_1", "gcpml jobs wait $(gcpml run train.sql --detach) --timeout 2h", "--progress plain")
 
 	cancel := &jobsOptions{}
 	var noWait bool
@@ -104,7 +105,7 @@ func newJobsCommand(a *app) *cobra.Command {
 			return cancel.print(a.ui.out, out, false)
 		}, func(f *pflag.FlagSet) {
 			f.BoolVar(&noWait, "no-wait", false, "do not wait until the jobs have stopped")
-		}, "gcpml jobs cancel my-project:EU.bqjob_r1234")
+		}, "gcpml jobs cancel my-project:EU.bqjob_r1234", "--no-wait")
 
 	list := &jobsOptions{}
 	add(&cobra.Command{Use: "list", Short: "List jobs of the project, the newest first", Args: cobra.NoArgs}, list,
@@ -127,7 +128,7 @@ func newJobsCommand(a *app) *cobra.Command {
 			f.BoolVar(&list.filter.AllUsers, "all-users", false, "jobs of everybody, not only yours")
 			f.StringVar(&list.filter.Parent, "parent", "", "the child jobs of the script with this `ID`")
 			f.IntVar(&list.filter.Limit, "limit", 50, "most jobs to list; 0 lists all")
-		}, "gcpml jobs list --state running --all-users")
+		}, "gcpml jobs list", "--state running --all-users", "--parent gcpml_4f2a_001_8d1c_1 --limit 0")
 	return jobs
 }
 
@@ -212,7 +213,33 @@ type jobText struct {
 	Labels         map[string]string `json:"labels,omitempty"`
 	Tables         []string          `json:"referenced_tables,omitempty"`
 	SQL            string            `json:"sql,omitempty"`
-	Stages         []query.Stage     `json:"query_plan,omitempty"`
+	Stages         []stageText       `json:"query_plan,omitempty"`
+}
+
+// stageText is a stage of a query plan in JSON, with times in seconds.
+type stageText struct {
+	Name         string   `json:"name"`
+	Status       string   `json:"status"`
+	RowsRead     int64    `json:"rows_read"`
+	RowsWritten  int64    `json:"rows_written"`
+	ShuffleBytes int64    `json:"shuffle_bytes"`
+	SlotSeconds  float64  `json:"slot_seconds"`
+	Wait         float64  `json:"wait_seconds"`
+	Read         float64  `json:"read_seconds"`
+	Compute      float64  `json:"compute_seconds"`
+	Write        float64  `json:"write_seconds"`
+	Steps        []string `json:"steps,omitempty"`
+}
+
+func stageTexts(stages []query.Stage) []stageText {
+	out := make([]stageText, len(stages))
+	for i, s := range stages {
+		out[i] = stageText{
+			Name: s.Name, Status: s.Status, RowsRead: s.RowsRead, RowsWritten: s.RowsWritten, ShuffleBytes: s.ShuffleBytes, SlotSeconds: s.SlotTime.Seconds(),
+			Wait: s.Wait.Seconds(), Read: s.Read.Seconds(), Compute: s.Compute.Seconds(), Write: s.Write.Seconds(), Steps: s.Steps,
+		}
+	}
+	return out
 }
 
 func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
@@ -233,7 +260,7 @@ func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
 				t.Failed, t.Reason, t.Message = true, i.Err.Reason, i.Err.Message
 			}
 			if o.queryPlan {
-				t.Stages = i.Stages
+				t.Stages = stageTexts(i.Stages)
 			}
 			out = append(out, t)
 		}

@@ -195,7 +195,7 @@ func TestTimeout(t *testing.T) {
 func TestFlags(t *testing.T) {
 	o := &runOptions{}
 	cmd := &cobra.Command{Use: "run", RunE: func(_ *cobra.Command, args []string) error { o.files = args; return nil }}
-	addGroups(cmd, o.sourceOptions.group(), o.guardOptions.group(), o.jobOptions.group(), o.outputOptions.group(), o.connectionOptions.group())
+	addGroups(cmd, "gcpml run", o.sourceOptions.group("run"), o.guardOptions.group(), o.jobOptions.group(), o.outputOptions.group(), o.connectionOptions.group())
 	cmd.SetArgs(strings.Fields("a.sql - --format csv --project p --location EU --label a=b --label c= --maximum-bytes-billed 5 --max-rows 0 --timeout 3s --default-dataset d --emulator-host h:1 --priority batch"))
 	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)

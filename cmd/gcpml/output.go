@@ -25,7 +25,7 @@ type outputOptions struct {
 }
 
 func (o *outputOptions) group() optionGroup {
-	return optionGroup{"Output options", "gcpml run report.sql --format csv --output report.csv", func(f *pflag.FlagSet) {
+	return optionGroup{"Output options", []string{"--format csv --output report.csv", "--format vertical --max-rows 20"}, func(f *pflag.FlagSet) {
 		o.flags = f
 		f.StringVar(&o.format, "format", "table", "output format: "+strings.Join(render.Formats(), ", "))
 		f.StringVarP(&o.file, "output", "o", "", "write the result to `FILE` (mode 0600), which appears under its name only when it is complete; - is standard output")

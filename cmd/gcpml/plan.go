@@ -81,7 +81,7 @@ func newPlanCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
-	addGroups(cmd, o.sourceOptions.group(), optionGroup{"Plan options", "gcpml plan report.sql --format json --price-per-tib 6.25", func(f *pflag.FlagSet) {
+	addGroups(cmd, "gcpml plan report.sql", o.sourceOptions.group("plan"), optionGroup{"Plan options", []string{"--format json --price-per-tib 6.25", "--out report.plan --detailed-exitcode"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.format, "format", "table", "output format: table, json or markdown")
 		f.StringVar(&o.out, "out", "", "write the plan to `FILE` for gcpml run --plan")
 		f.Float64Var(&o.price, "price-per-tib", 0, "price of 1 TiB of processed bytes, for the cost")

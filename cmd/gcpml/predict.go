@@ -94,7 +94,7 @@ func newPredictCommand(a *app) *cobra.Command {
 			return o.run(cmd.Context(), a, cmd.Flags(), args)
 		},
 	}
-	addGroups(cmd, optionGroup{"Input", "gcpml predict --model ds.m reviews.jsonl --type day:DATE", func(f *pflag.FlagSet) {
+	addGroups(cmd, "gcpml predict --model my_dataset.sentiment --table my_dataset.reviews", optionGroup{"Input", []string{"gcpml predict --model my_dataset.sentiment reviews.jsonl --type day:DATE", "--allow-failed-rows --run-id nightly-2026-01-31", "gcpml predict --model my_dataset.sentiment --query 'SELECT review AS text FROM my_dataset.reviews' --iam-propagation-timeout 2m"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.model, "model", "", "`MODEL` to predict with: DATASET.MODEL, PROJECT.DATASET.MODEL or its resource name")
 		f.StringVar(&o.table, "table", "", "`TABLE` whose rows are predicted: DATASET.TABLE or PROJECT.DATASET.TABLE")
 		f.StringVar(&o.query, "query", "", "`SELECT` whose rows are predicted")
@@ -102,7 +102,7 @@ func newPredictCommand(a *app) *cobra.Command {
 		f.BoolVar(&o.allowFailed, "allow-failed-rows", false, "end with exit code 0 although rows have no prediction; with --key also accept rows too large for a request")
 		f.DurationVar(&o.propagation, "iam-propagation-timeout", bqml.DefaultPropagation, "how long a refusal is retried while the role of the connection's service account takes effect")
 		f.StringVar(&o.runID, "run-id", "", "`ID` of this run, to tell it apart from others that ask for the same")
-	}}, optionGroup{"Every row, by key", "gcpml predict --model ds.m --table ds.reviews --key id --into ds.scores --write merge --max-error-rate 0.02", func(f *pflag.FlagSet) {
+	}}, optionGroup{"Every row, by key", []string{"--key id --into my_dataset.scores --write merge --max-error-rate 0.02 --report -", "--key id --into my_dataset.scores --chunk-rows 2000 --retries 3 --retry-delay 10s", "--key id --into my_dataset.scores --nullable scores --restart"}, func(f *pflag.FlagSet) {
 		f.StringSliceVar(&o.keys, "key", nil, "`COLUMN`s that name each row, separated by commas")
 		f.StringVar(&o.into, "into", "", "`TABLE` to write to: DATASET.TABLE or PROJECT.DATASET.TABLE, where the model's dataset is")
 		f.StringVar(&o.write, "write", "append", "append, truncate or merge")

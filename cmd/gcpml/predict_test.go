@@ -145,7 +145,20 @@ func predicting(t *testing.T) (host string, s *scorer) {
 // deployScorer makes the remote model d.score (text STRING → score FLOAT64) in a project
 // and its dataset d.
 func deployScorer(host, project string) error {
+	create, err := prepareScorer(host, project)
+	if err == nil {
+		_, err = apiCaller{"http://" + host}.sql(project, create)
+	}
+	return err
+}
+
+// prepareScorer does all of that but the last step, the statement it returns. The
+// grant to the connection's account is what it does last.
+func prepareScorer(host, project string) (create string, err error) {
 	api := apiCaller{"http://" + host}
+	if _, err := api.sql(project, "CREATE SCHEMA d OPTIONS (location = 'US')"); err != nil {
+		return "", err
+	}
 	vertex := "/v1/projects/" + project + "/locations/us-central1"
 	steps := []struct {
 		method, path string
@@ -171,28 +184,20 @@ func deployScorer(host, project string) error {
 			err = fmt.Errorf("%s %s: %v", s.method, s.path, answer["error"])
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
 	connection, err := api.call("POST", "/v1/projects/"+project+"/locations/us/connections?connectionId=c", object{"cloudResource": object{}})
 	if err != nil {
-		return err
+		return "", err
 	}
 	account := connection["cloudResource"].(map[string]any)["serviceAccountId"].(string)
 	if _, err := api.call("POST", "/v1/projects/"+project+":setIamPolicy", object{"policy": object{"bindings": []any{
 		object{"role": "roles/aiplatform.user", "members": []any{"serviceAccount:" + account}},
 	}}}); err != nil {
-		return err
+		return "", err
 	}
-	for _, sql := range []string{
-		"CREATE SCHEMA d OPTIONS (location = 'US')",
-		"CREATE MODEL `" + project + ".d.score` INPUT (text STRING) OUTPUT (score FLOAT64) REMOTE WITH CONNECTION `" + project + ".us.c` OPTIONS (ENDPOINT = 'https://us-central1-aiplatform.googleapis.com" + vertex + "/endpoints/100')",
-	} {
-		if _, err := api.sql(project, sql); err != nil {
-			return err
-		}
-	}
-	return nil
+	return "CREATE MODEL `" + project + ".d.score` INPUT (text STRING) OUTPUT (score FLOAT64) REMOTE WITH CONNECTION `" + project + ".us.c` OPTIONS (ENDPOINT = 'https://us-central1-aiplatform.googleapis.com" + vertex + "/endpoints/100')", nil
 }
 
 type object = map[string]any

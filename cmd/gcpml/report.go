@@ -29,7 +29,7 @@ type reportOptions struct {
 }
 
 func (o *reportOptions) group() optionGroup {
-	return optionGroup{"Report options", "gcpml run checks/ --continue-on-error --junit report.xml --github", func(f *pflag.FlagSet) {
+	return optionGroup{"Report options", []string{"--stats --query-plan --progress plain", "--junit report.xml --report report.json --github"}, func(f *pflag.FlagSet) {
 		f.BoolVar(&o.stats, "stats", false, "tell bytes, slot time and duration of every statement")
 		f.BoolVar(&o.queryPlan, "query-plan", false, "tell the stages of every statement")
 		f.StringVar(&o.progress, "progress", "auto", "progress of long jobs on standard error: auto (if it is a terminal), plain (lines) or none")

@@ -87,13 +87,13 @@ func newRunCommand(a *app) *cobra.Command {
 			return o.run(cmd.Context(), a)
 		},
 	}
-	addGroups(cmd, o.sourceOptions.group(), o.group(), o.runGuards.group(), o.jobOptions.group(),
+	addGroups(cmd, "gcpml run report.sql", o.sourceOptions.group("run"), o.group(), o.runGuards.group(), o.jobOptions.group(),
 		o.outputOptions.group(), o.reportOptions.group(), o.connectionOptions.group())
 	return cmd
 }
 
 func (o *runOptions) group() optionGroup {
-	return optionGroup{"Run options", "gcpml run load.sql --run-id load-2026-01-31", func(f *pflag.FlagSet) {
+	return optionGroup{"Run options", []string{"gcpml run load.sql --run-id load-2026-01-31", "--plan report.plan --iam-propagation-timeout 0", "gcpml run checks/ --continue-on-error --parallel 4", "gcpml run -e 'CREATE TEMP TABLE kept AS SELECT 1 AS x' --session", "gcpml run -e 'SELECT x FROM kept' --session-id ID", "gcpml run train.sql --detach", "--destination-table my_dataset.report --write truncate"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.runID, "run-id", "", "`ID` of this run: a second run with the same id and text attaches to the jobs of the first instead of executing again")
 		f.StringVar(&o.plan, "plan", "", "plan `FILE` of gcpml plan --out: refuse to run anything but what was planned")
 		f.BoolVar(&o.continueOnError, "continue-on-error", false, "run the statements after one that failed as well; the exit code is that of the first failure")

@@ -32,8 +32,9 @@ type sourceOptions struct {
 	vars       []string
 }
 
-func (o *sourceOptions) group() optionGroup {
-	return optionGroup{"SQL options", "gcpml run report.sql --param since:DATE:2026-01-31 --param 'ids:ARRAY<INT64>:[1, 2]'", func(f *pflag.FlagSet) {
+// group is shared by commands: command is the name of the one.
+func (o *sourceOptions) group(command string) optionGroup {
+	return optionGroup{"SQL options", []string{"--param since:DATE:2026-01-31 --param 'ids:ARRAY<INT64>:[1, 2]'", "--params-file params.yaml --var table=reviews_2026", "gcpml " + command + " -e 'SELECT COUNT(*) AS n FROM my_dataset.reviews'"}, func(f *pflag.FlagSet) {
 		f.StringArrayVarP(&o.execute, "execute", "e", nil, "`SQL` text to run instead of a file (repeatable)")
 		f.StringArrayVarP(&o.parameters, "param", "p", nil, "query parameter `NAME:TYPE:VALUE` for @NAME, or :TYPE:VALUE for the next ?; the type may be left out for a STRING; arrays and structs are JSON; NULL is null (repeatable)")
 		f.StringVar(&o.paramsFile, "params-file", "", "JSON or YAML `FILE` with query parameters: name → value, name → {type, value}, or the list that the API takes")

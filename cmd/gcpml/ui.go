@@ -184,7 +184,10 @@ func doneText(s query.Statistics) string {
 	if changed == 0 && isDML(s.StatementType) {
 		facts = append(facts, rows(s.Affected)+" affected")
 	}
-	if s.ChildJobs > 0 {
+	switch {
+	case s.ChildJobs == 1:
+		facts = append(facts, "1 child job")
+	case s.ChildJobs > 1:
 		facts = append(facts, fmt.Sprintf("%d child jobs", s.ChildJobs))
 	}
 	facts = append(facts, fmt.Sprintf("%.1f s", s.Duration.Seconds()))

@@ -329,7 +329,7 @@ func TestBigQueryUnsupported(t *testing.T) {
 	srv := start(t, emulator.Options{})
 	w := newWarehouse(t, srv)
 	for _, sql := range []string{
-		"DECLARE x INT64; SELECT x",
+		"BEGIN TRANSACTION; COMMIT TRANSACTION",
 		"CREATE MODEL d.m OPTIONS (model_type = 'KMEANS') AS SELECT 1 AS x",
 		"SELECT * FROM ML.EVALUATE(MODEL d.m)",
 	} {

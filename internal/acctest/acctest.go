@@ -23,7 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"google.golang.org/api/bigquery/v2"
@@ -40,7 +39,7 @@ const (
 
 // Factories serves the provider inside the test process.
 var Factories = map[string]func() (tfprotov6.ProviderServer, error){
-	"gcpml": providerserver.NewProtocol6WithError(provider.New("test")()),
+	"gcpml": func() (tfprotov6.ProviderServer, error) { return provider.NewServer("test"), nil },
 }
 
 // Twin is a running emulator.

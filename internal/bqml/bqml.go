@@ -71,12 +71,19 @@ func (s *Service) queries(ctx context.Context, project string) (*query.Client, e
 // SameName reports whether two regional names mean the same object. A project
 // number that may not be looked up is taken to mean the project id beside it.
 func (s *Service) SameName(ctx context.Context, a, b gcp.Name) bool {
-	resolve := func(p string) (string, error) { return s.clients.ProjectID(ctx, p) }
-	a, b = a.Canonical(resolve), b.Canonical(resolve)
-	if isNumber(a.Project) != isNumber(b.Project) {
+	if s.sameProject(ctx, a.Project, b.Project) {
 		a.Project = b.Project
 	}
-	return a == b
+	return a.Canonical(nil) == b.Canonical(nil)
+}
+
+func (s *Service) sameProject(ctx context.Context, a, b string) bool {
+	for _, p := range []*string{&a, &b} {
+		if id, err := s.clients.ProjectID(ctx, *p); err == nil {
+			*p = id
+		}
+	}
+	return a == b || isNumber(a) != isNumber(b)
 }
 
 func isNumber(s string) bool {

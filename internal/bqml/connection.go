@@ -258,7 +258,16 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	if err != nil {
 		return err
 	}
-	if made.ServiceAccount != "" {
+	foreign := found != nil && !connectionOf(found).Identity.Is(made.Incarnation, made.Created)
+	// Each connection has an account of its own. If that is ours and the mark is not,
+	// another state has taken the connection over, and the grants with it; without
+	// two marks to compare it is ours.
+	same := found != nil && made.ServiceAccount != "" && found.GetCloudResource().GetServiceAccountId() == made.ServiceAccount
+	takenOver := foreign && same
+	if same && (made.Incarnation == "" || connectionOf(found).Identity.Marker.Incarnation == "") {
+		foreign, takenOver = false, false
+	}
+	if made.ServiceAccount != "" && !takenOver {
 		if err := s.clients.RevokeRoles(ctx, name.Project, "serviceAccount:"+made.ServiceAccount, made.Roles); err != nil {
 			return fmt.Errorf("taking %s from %s: %w", strings.Join(made.Roles, ", "), made.ServiceAccount, err)
 		}
@@ -266,7 +275,7 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	switch {
 	case found == nil:
 		return nil
-	case !connectionOf(found).Identity.Is(made.Incarnation, made.Created):
+	case foreign:
 		return ErrForeign
 	}
 	client, err := s.clients.Connections(ctx)

@@ -21,7 +21,7 @@ func spec() ModelSpec {
 	return ModelSpec{
 		Name:       gcp.RemoteModelName{Project: "p", Dataset: "d", ID: "m"},
 		Connection: gcp.Name{Project: "p", Location: "US", Kind: gcp.KindConnection, ID: "c"},
-		Endpoint:   gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "one"},
+		Target:     Target{Endpoint: gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "one"}},
 		Input:      []Column{{"text", "STRING"}, {"n", "INT64"}},
 		Output:     []Column{{"scores", "ARRAY<FLOAT64>"}},
 	}
@@ -203,6 +203,25 @@ func TestDeleteModelActsOnItsOwnOnly(t *testing.T) {
 	}
 	if err := s.DeleteModel(t.Context(), spec().Name, "abc", 0); err != nil {
 		t.Errorf("a model that is gone: %v", err)
+	}
+}
+
+// Terraform hands over no private state of a tainted object that it replaces.
+func TestDeleteModelOfAForgottenOne(t *testing.T) {
+	f := newFake(t)
+	f.replaceDrops = true
+	s := f.service(t, "")
+	create(t, s, spec(), Options{})
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); err != nil || f.models["d.m"] != nil {
+		t.Errorf("a model with our mark: %v", err)
+	}
+	create(t, f.service(t, "team-b"), spec(), Options{})
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); !errors.Is(err, ErrForeign) {
+		t.Errorf("a model of another owner: %v", err)
+	}
+	f.define(ddl.FindStringSubmatch(f.statements[0]), f.now()+60_000)
+	if err := s.DeleteModel(t.Context(), spec().Name, "", 0); !errors.Is(err, ErrForeign) {
+		t.Errorf("a model without a mark: %v", err)
 	}
 }
 

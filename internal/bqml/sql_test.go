@@ -75,7 +75,7 @@ func tutorial() ModelSpec {
 	return ModelSpec{
 		Name:       gcp.RemoteModelName{Project: "my-project", Dataset: "bqml_tutorial", ID: "bert_sentiment"},
 		Connection: gcp.Name{Project: "my-project", Location: "US", Kind: gcp.KindConnection, ID: "bqml_tutorial"},
-		Endpoint:   gcp.Name{Project: "my-project", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "1234"},
+		Target:     Target{Endpoint: gcp.Name{Project: "my-project", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "1234"}},
 		Input:      []Column{{"text", "string"}},
 		Output:     []Column{{"scores", "array< float64 >"}},
 	}

@@ -84,8 +84,18 @@ func IsAlreadyExists(err error) bool { return Code(err) == codes.AlreadyExists }
 // IsInterrupted reports whether the error is the end of the caller's context:
 // a cancellation or a deadline, not an answer of the server.
 func IsInterrupted(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		Code(err) == codes.Canceled || Code(err) == codes.DeadlineExceeded)
+	if err == nil || ctx.Err() == nil && !isAtDeadline(ctx) {
+		return false
+	}
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		Code(err) == codes.Canceled || Code(err) == codes.DeadlineExceeded
+}
+
+// isAtDeadline reports that ctx is about to end. gRPC sends the deadline along, so
+// that the server's DEADLINE_EXCEEDED may be here a moment before our own.
+func isAtDeadline(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < 200*time.Millisecond
 }
 
 // Reason returns the machine-readable reason of an error, such as

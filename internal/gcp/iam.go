@@ -4,6 +4,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -178,6 +179,8 @@ type Propagation struct {
 	// role. Only refusals that name it, and speak of a permission or of an account
 	// that does not exist, are retried.
 	Account string
+	// Role is what the account needs, for the advice in errors; may be empty.
+	Role string
 	// HasBinding, when set, reads whether the policy holds any binding for the
 	// account: a policy that can be read and holds none will not take effect.
 	HasBinding func(context.Context) (bool, error)
@@ -206,14 +209,18 @@ func (p Propagation) Do(ctx context.Context, fn func(context.Context) error) err
 		waited := time.Since(first)
 		if p.HasBinding != nil {
 			if has, readErr := p.HasBinding(ctx); readErr == nil && !has {
-				return fmt.Errorf("%w (no role is granted to %s in the project's IAM policy: grant it one, for instance with roles of gcpml_bq_connection)", err, p.Account)
+				return fmt.Errorf("%w (no role is granted to %s in the project's IAM policy: grant it %s, for instance with roles of gcpml_bq_connection)", err, p.Account, cmp.Or(p.Role, "one"))
 			}
 		}
 		if waited+delay > p.Timeout {
 			if p.Timeout == 0 {
 				return err
 			}
-			return fmt.Errorf("%w (still refused %s after the first refusal; iam_propagation_timeout is %s)", err, waited.Round(time.Second), p.Timeout)
+			needed := ""
+			if p.Role != "" {
+				needed = "; it needs " + p.Role
+			}
+			return fmt.Errorf("%w (still refused %s after the first refusal; iam_propagation_timeout is %s%s)", err, waited.Round(time.Second), p.Timeout, needed)
 		}
 		if p.Progress != nil {
 			p.Progress(waited, err)

@@ -24,26 +24,36 @@ type policy struct {
 	// attempt bounds one try, so that a server that accepts a call and never
 	// answers is asked again; 0 leaves the bound to the caller's context.
 	attempt time.Duration
+	// grace is how long a call that was sent may go on after a cancellation, so
+	// that what it did is learned and can be remembered. The caller's deadline
+	// holds all the same.
+	grace time.Duration
 }
+
+// writeGrace is most of what a cancellation may take (5 s) and enough for the
+// answer to a call that only starts something.
+const writeGrace = 3 * time.Second
 
 var (
 	// read: asking again changes nothing, so any passing fault is tried again.
-	read = policy{[]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Aborted}, 2 * time.Minute, 30 * time.Second}
+	read = policy{[]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Aborted}, 2 * time.Minute, 30 * time.Second, 0}
 	// longRead: a read of which the answer may take long to make or to send.
-	longRead = policy{read.codes, read.budget, 0}
+	longRead = policy{read.codes, read.budget, 0, 0}
 	// recoverable: the id is ours, so a second send of a call whose answer was
 	// lost meets ALREADY_EXISTS (or NOT_FOUND for a delete) and the caller looks
 	// whether the object is the one it made.
-	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute, 0}
+	recoverable = policy{[]codes.Code{codes.Unavailable, codes.Aborted}, 2 * time.Minute, 0, writeGrace}
+	// job: its id is ours, so what came of it can be asked for at any time.
+	job = policy{recoverable.codes, recoverable.budget, 0, 0}
 	// idempotent: a write of absolute values, or one guarded by an etag.
-	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute, 0}
+	idempotent = policy{[]codes.Code{codes.Unavailable, codes.Internal, codes.Aborted}, 2 * time.Minute, 0, writeGrace}
 	// replanned: after a conflict the request itself may be stale (its etag, its
 	// traffic split), so the caller reads the endpoint again and decides anew;
 	// only a lost answer is met by sending the same again.
-	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute, 0}
+	replanned = policy{[]codes.Code{codes.Unavailable}, 2 * time.Minute, 0, writeGrace}
 	// sentOnce: a second send could double the effect; the caller looks what there
 	// is. Only a rate limit, which had no effect, is waited for.
-	sentOnce = policy{nil, 2 * time.Minute, 0}
+	sentOnce = policy{nil, 2 * time.Minute, 0, writeGrace}
 )
 
 // retries is the one retry table. The generated clients' own retries are off.
@@ -72,7 +82,7 @@ var retries = map[string]policy{
 	"vertex.operations.list":          read,
 	"vertex.predict":                  longRead,
 
-	"bigquery.jobs.insert":          recoverable, // the job id is ours
+	"bigquery.jobs.insert":          job,
 	"bigquery.jobs.get":             read,
 	"bigquery.jobs.list":            read,
 	"bigquery.jobs.cancel":          idempotent,
@@ -84,12 +94,16 @@ var retries = map[string]policy{
 	"bigquery.datasets.get":         read,
 	"bigquery.tables.get":           read,
 
+	"storage.objects.get": longRead,
+
 	"bigquerystorage.readRows": read, // from where the last message ended
 
 	"bigqueryconnection.connections.get":    read,
 	"bigqueryconnection.connections.create": recoverable, // connection_id is ours
 	"bigqueryconnection.connections.update": idempotent,
 	"bigqueryconnection.connections.delete": recoverable,
+
+	"storage.objects.list": read,
 
 	"resourcemanager.projects.get":          read,
 	"resourcemanager.projects.getIamPolicy": read,
@@ -142,7 +156,24 @@ func (p policy) try(ctx context.Context, fn func(context.Context) error) error {
 		ctx, cancel = context.WithTimeout(ctx, p.attempt)
 		defer cancel()
 	}
+	if p.grace > 0 && ctx.Err() == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = lingering(ctx, p.grace)
+		defer cancel()
+	}
 	return fn(ctx)
+}
+
+// lingering returns a context that ends with ctx's deadline, or a grace after ctx
+// is cancelled.
+func lingering(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	end := cancel
+	if deadline, ok := ctx.Deadline(); ok {
+		out, end = context.WithDeadline(out, deadline)
+	}
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return out, func() { stop(); end(); cancel() }
 }
 
 func (p policy) allows(err error) bool {

@@ -131,6 +131,60 @@ func TestAReadThatIsNeverAnsweredIsAskedAgain(t *testing.T) {
 	})
 }
 
+// A write that was sent when Ctrl-C comes gets its answer, for a while; a read is
+// dropped at once; a deadline is kept by both.
+func TestACancelledWriteGetsItsAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		call     string
+		answer   time.Duration // the server's time
+		deadline time.Duration
+		took     time.Duration
+		ok       bool
+	}{
+		"write":               {"vertex.models.upload", 2500 * time.Millisecond, 0, 2500 * time.Millisecond, true},
+		"write, stalled":      {"vertex.models.upload", time.Hour, 0, time.Second + writeGrace, false},
+		"write, deadline":     {"vertex.models.upload", time.Hour, 2 * time.Second, 2 * time.Second, false},
+		"read":                {"vertex.models.get", 2500 * time.Millisecond, 0, time.Second, false},
+		"job of our own name": {"bigquery.jobs.insert", 2500 * time.Millisecond, 0, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				if c.deadline > 0 {
+					ctx, cancel = context.WithTimeout(t.Context(), c.deadline)
+				} else {
+					time.AfterFunc(time.Second, cancel)
+				}
+				defer cancel()
+				start := time.Now()
+				err := Retry(ctx, c.call, func(ctx context.Context) error { return Sleep(ctx, c.answer) })
+				if took := time.Since(start); took != c.took || (err == nil) != c.ok {
+					t.Errorf("%v after %s; want %s", err, took, c.took)
+				}
+				if err != nil && !IsInterrupted(ctx, err) {
+					t.Errorf("%v does not count as an interruption", err)
+				}
+			})
+		})
+	}
+}
+
+// The server is sent the deadline and may notice it first.
+func TestADeadlineThatTheServerNoticedFirstIsOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		late := status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+		if IsInterrupted(ctx, late) {
+			t.Error("an answer of the server in the middle counts as our deadline")
+		}
+		time.Sleep(10*time.Second - time.Millisecond)
+		if ctx.Err() != nil || !IsInterrupted(ctx, late) {
+			t.Errorf("%v: a millisecond early, it does not count", ctx.Err())
+		}
+	})
+}
+
 func TestNothingListensIsToldInSeconds(t *testing.T) {
 	for name, down := range map[string]error{
 		"gRPC": status.Error(codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`),

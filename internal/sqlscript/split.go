@@ -16,6 +16,7 @@ package sqlscript
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 
@@ -192,9 +193,12 @@ func newLexer(source Source) *lexer {
 // next returns the next token; a comment is none.
 func (l *lexer) next() (token.Token, error) {
 	for {
-		err := l.NextToken()
+		err := l.nextToken()
 		if err == nil {
 			return l.Token, nil
+		}
+		if errors.Is(err, errUnfinished) {
+			return token.Token{}, l.source.errorAt(int(l.Token.Pos), err)
 		}
 		lexical, ok := errors.AsType[*memefish.Error](err)
 		if !ok {
@@ -212,6 +216,22 @@ func (l *lexer) next() (token.Token, error) {
 			return token.Token{}, l.source.errorAt(at, errors.New(lexical.Message))
 		}
 	}
+}
+
+var errUnfinished = errors.New("the text ends within an escape sequence")
+
+// nextToken is NextToken, which reads over the end of a text that ends within an
+// escape sequence.
+func (l *lexer) nextToken() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(runtime.Error); !ok {
+				panic(r)
+			}
+			err = errUnfinished
+		}
+	}()
+	return l.NextToken()
 }
 
 func invalidUTF8(s string) int {

@@ -121,6 +121,8 @@ func TestSplitErrors(t *testing.T) {
 		"SELECT '''a\n'":              "f.sql:1:8: unclosed triple-quoted string literal",
 		"SELECT ü, /* no end":         "f.sql:1:11: unclosed comment",
 		"SELECT 1;\r\nSELECT \"\"\"x": "f.sql:2:8: unclosed triple-quoted string literal",
+		`SELECT "\0`:                  "f.sql:1:8: the text ends within an escape sequence",
+		"SELECT 1;\n  SELECT b'\\x1":  "f.sql:2:10: the text ends within an escape sequence",
 		"SELECT 1,\n  '\xff'":         "f.sql:2:4: the text is not valid UTF-8",
 	} {
 		_, err := sqlscript.Split(sqlscript.Source{Name: "f.sql", Text: text})
@@ -164,7 +166,7 @@ func TestPosition(t *testing.T) {
 
 // No text makes the splitter loop, panic or lose a statement's place.
 func FuzzSplit(f *testing.F) {
-	for _, seed := range []string{"SELECT 1; SELECT 2", "p-1.d.t", "'''", "\x00;\xf0", "BEGIN;", "é;`;`", "a.1b;0x", "\r--;\r\n#;"} {
+	for _, seed := range []string{"SELECT 1; SELECT 2", "p-1.d.t", "'''", "\x00;\xf0", "BEGIN;", "é;`;`", "a.1b;0x", "\r--;\r\n#;", `SELECT "\0`, `'\x`, `b"""\U0001`, "`\\", "/*"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

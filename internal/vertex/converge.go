@@ -75,14 +75,22 @@ func (u *update) decide(ctx context.Context, client *aiplatform.EndpointClient, 
 	if wait := u.confirm(have); wait != nil {
 		return wait, nil
 	}
-	if paths := u.spec.changes(have); len(paths) > 0 {
-		return func(ctx context.Context) error {
-			u.r.progress("updating %s", strings.Join(paths, ", "))
-			_, err := u.patch(ctx, client, have, paths, &pb.Endpoint{
+	if paths := u.changes(ctx, u.spec, have); len(paths) > 0 {
+		return u.once("updating "+strings.Join(paths, ", "), func(ctx context.Context) error {
+			e := u.spec.Config.into(&pb.Endpoint{
 				DisplayName: u.spec.DisplayName, Description: u.spec.Description, Labels: u.spec.Marker.Merge(have.labels, u.spec.Labels, u.spec.DropLabels),
 			})
+			if e.GetPredictRequestResponseLoggingConfig() == nil { // says that it is off, not just nothing
+				e.PredictRequestResponseLoggingConfig = &pb.PredictRequestResponseLoggingConfig{}
+			}
+			_, err := u.patch(ctx, client, have, paths, e)
 			return err
-		}, nil
+		})
+	}
+	if timeout := u.spec.Config.InferenceTimeout; timeout != 0 && timeout != have.Config.InferenceTimeout {
+		return u.once(fmt.Sprintf("setting the inference timeout to %s", timeout), func(ctx context.Context) error {
+			return u.setTimeout(ctx, client, have, u.spec.Config, u.r)
+		})
 	}
 	if u.want.deployments == nil && !u.spec.Paused {
 		var err error
@@ -110,6 +118,22 @@ func (u *update) decide(ctx context.Context, client *aiplatform.EndpointClient, 
 		return nil, &NoEffectError{do.String(), fmt.Sprintf("after %d times the traffic split is %v", fight, have.Traffic)}
 	}
 	return func(ctx context.Context) error { return u.run(ctx, client, have, do) }, nil
+}
+
+// once does something about the endpoint itself, which should show at once: it may be
+// undone by another writer, but not again and again.
+func (u *update) once(doing string, do func(context.Context) error) (func(context.Context) error, error) {
+	if u.times[doing] >= fight {
+		return nil, &NoEffectError{doing, fmt.Sprintf("after %d times it is as it was", fight)}
+	}
+	return func(ctx context.Context) error {
+		u.r.progress("%s", doing)
+		err := do(ctx)
+		if err == nil {
+			u.times[doing]++
+		}
+		return err
+	}, nil
 }
 
 // confirm compares the endpoint with what the last step should have made of it, and

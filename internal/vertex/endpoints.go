@@ -29,6 +29,7 @@ type EndpointSpec struct {
 	Labels      map[string]string
 	// DropLabels are keys of labels to remove. Others than these and Labels stay.
 	DropLabels []string
+	Config     EndpointConfig
 	// Deployments are by key. A Model without a version, or with an alias, means
 	// the version that this names now.
 	Deployments map[string]Deployment
@@ -63,8 +64,12 @@ type Rollout struct {
 // Ours tells which deployed models may be changed or undeployed.
 func (s EndpointSpec) Ours(d Deployed) bool { return d.SelfMade() || slices.Contains(s.Known, d.ID) }
 
-// EndpointMarker returns the marker for a new endpoint.
-func EndpointMarker(owner string, name gcp.Name) gcp.Marker {
+// EndpointMarker returns the marker for a new endpoint. What cannot change about an
+// endpoint is part of it, apart from the shared domain: that was the only one once.
+func EndpointMarker(owner string, name gcp.Name, c EndpointConfig) gcp.Marker {
+	if fixed := c.fixed(); fixed != nil {
+		return gcp.NewMarker(owner, append([]any{name.String()}, fixed...))
+	}
 	return gcp.NewMarker(owner, name.String())
 }
 
@@ -83,7 +88,9 @@ type Endpoint struct {
 	// does not serve it.
 	DedicatedDNS string
 	Object       Object
+	Config       EndpointConfig // projects spelled as ids where that is known
 
+	read   *pb.Endpoint
 	etag   string
 	labels map[string]string // all of them
 	number string            // how the server spells the project
@@ -112,8 +119,9 @@ func (s *Service) endpoint(ctx context.Context, name gcp.Name, e *pb.Endpoint) *
 		Name: name, DisplayName: e.GetDisplayName(), Description: e.GetDescription(),
 		Labels: gcp.UserLabels(e.GetLabels()), Marker: marker, Traffic: e.GetTrafficSplit(), UpdateTime: timeOf(e.GetUpdateTime()),
 		DedicatedDNS: e.GetDedicatedEndpointDns(), Object: Object{marker.Incarnation, timeOf(e.GetCreateTime())},
-		etag: e.GetEtag(), labels: e.GetLabels(), number: projectIn(e.GetName()),
+		etag: e.GetEtag(), labels: e.GetLabels(), number: projectIn(e.GetName()), read: e,
 	}
+	out.Config = configOf(e).canonical(s.pathSpelling(ctx, name, out.number))
 	for _, d := range e.GetDeployedModels() {
 		out.Deployed = append(out.Deployed, s.deployed(ctx, out, d))
 	}
@@ -131,25 +139,12 @@ func (s *Service) deployed(ctx context.Context, of *Endpoint, d *pb.DeployedMode
 	if v := d.GetModelVersionId(); v != "" {
 		model.Version = v
 	}
-	resources := d.GetDedicatedResources()
-	machine := resources.GetMachineSpec()
-	out := Deployed{
-		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Dedicated: resources != nil, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
-		Resources: Resources{
-			MachineType: machine.GetMachineType(), AcceleratorCount: machine.GetAcceleratorCount(),
-			MinReplicas: resources.GetMinReplicaCount(), MaxReplicas: max(resources.GetMaxReplicaCount(), resources.GetMinReplicaCount()),
-		},
+	return Deployed{
+		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
+		Resources: resourcesOf(d, s.pathSpelling(ctx, of.Name, of.number)),
+		Settings:  Settings{d.GetServiceAccount(), d.GetEnableAccessLogging(), d.GetDisableContainerLogging()},
+		Private:   Private{d.GetPrivateEndpoints().GetPredictHttpUri(), d.GetPrivateEndpoints().GetServiceAttachment()},
 	}
-	if t := machine.GetAcceleratorType(); t != pb.AcceleratorType_ACCELERATOR_TYPE_UNSPECIFIED {
-		out.Resources.AcceleratorType = t.String()
-	}
-	return out
-}
-
-// IsAccelerator reports whether the API knows this accelerator type.
-func IsAccelerator(name string) bool {
-	v, known := pb.AcceleratorType_value[name]
-	return known && v != 0
 }
 
 // CreateEndpoint makes an endpoint, or adopts the one that an earlier attempt
@@ -179,7 +174,7 @@ func (s *Service) create(ctx context.Context, spec EndpointSpec, r Report) (*End
 			_, err := start(ctx, client, "vertex.endpoints.create", "creating the endpoint", r, func(ctx context.Context) (*aiplatform.CreateEndpointOperation, error) {
 				return client.CreateEndpoint(ctx, &pb.CreateEndpointRequest{
 					Parent: spec.Name.Parent(), EndpointId: spec.Name.ID,
-					Endpoint: &pb.Endpoint{DisplayName: spec.DisplayName, Description: spec.Description, Labels: spec.Marker.Labels(spec.Labels)},
+					Endpoint: spec.Config.into(&pb.Endpoint{DisplayName: spec.DisplayName, Description: spec.Description, Labels: spec.Marker.Labels(spec.Labels)}),
 				})
 			})
 			return err
@@ -191,10 +186,11 @@ func (s *Service) create(ctx context.Context, spec EndpointSpec, r Report) (*End
 	return e, err
 }
 
-// changes are the fields that differ, as paths of an update mask.
-func (s EndpointSpec) changes(have *Endpoint) []string {
-	want := described{s.DisplayName, s.Description, s.Marker.Merge(have.labels, s.Labels, s.DropLabels)}
-	return want.changes(described{have.DisplayName, have.Description, have.labels})
+// changes are the fields that differ and can be patched, as paths of an update mask.
+func (s *Service) changes(ctx context.Context, want EndpointSpec, have *Endpoint) []string {
+	is := described{have.DisplayName, have.Description, have.labels}
+	paths := described{want.DisplayName, want.Description, want.Marker.Merge(have.labels, want.Labels, want.DropLabels)}.changes(is)
+	return append(paths, want.Config.canonical(s.pathSpelling(ctx, have.Name, have.number)).changes(have.Config)...)
 }
 
 // resolve gives every deployment the number of its model's version, and its
@@ -211,7 +207,14 @@ func (s *Service) resolve(ctx context.Context, deployments map[string]Deployment
 			d.Model.Version = m.VersionID
 		}
 		d.Model = s.canonical(ctx, d.Model, have.Name, have.number)
-		d.Resources.MaxReplicas = max(d.Resources.MaxReplicas, d.Resources.MinReplicas)
+		spelled := s.pathSpelling(ctx, have.Name, have.number)
+		if d.Resources.Kind == Shared {
+			d.Resources.Pool = s.canonical(ctx, d.Resources.Pool, have.Name, have.number)
+		}
+		d.Resources.Reservation.Values = slices.Clone(d.Resources.Reservation.Values)
+		for i, name := range d.Resources.Reservation.Values {
+			d.Resources.Reservation.Values[i] = spelled(name)
+		}
 		out[key] = d
 	}
 	return out, nil

@@ -402,6 +402,12 @@ func (f *fake) UpdateEndpoint(_ context.Context, req *pb.UpdateEndpointRequest) 
 			e.Description = req.GetEndpoint().GetDescription()
 		case "labels":
 			e.Labels = req.GetEndpoint().GetLabels()
+		case "predict_request_response_logging_config":
+			if !f.lies["logging"] {
+				e.PredictRequestResponseLoggingConfig = req.GetEndpoint().GetPredictRequestResponseLoggingConfig()
+			}
+		case "private_service_connect_config":
+			e.PrivateServiceConnectConfig = req.GetEndpoint().GetPrivateServiceConnectConfig()
 		case "traffic_split":
 			if f.lies["shift"] {
 				continue
@@ -411,6 +417,23 @@ func (f *fake) UpdateEndpoint(_ context.Context, req *pb.UpdateEndpointRequest) 
 	}
 	f.changed(e)
 	return e, nil
+}
+
+func (f *fake) UpdateEndpointLongRunning(_ context.Context, req *pb.UpdateEndpointLongRunningRequest) (*longrunningpb.Operation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, err := f.endpoint(req.GetEndpoint().GetName())
+	if err != nil {
+		return nil, err
+	}
+	if req.GetEndpoint().GetEtag() != e.GetEtag() {
+		return nil, status.Error(codes.Aborted, "the etag is stale")
+	}
+	return f.start(e.GetName(), "timeout", func() (proto.Message, error) {
+		e.ClientConnectionConfig = req.GetEndpoint().GetClientConnectionConfig()
+		f.changed(e)
+		return e, nil
+	}), nil
 }
 
 func (f *fake) DeployModel(_ context.Context, req *pb.DeployModelRequest) (*longrunningpb.Operation, error) {
@@ -460,8 +483,21 @@ func (f *fake) MutateDeployedModel(_ context.Context, req *pb.MutateDeployedMode
 	return f.start(req.GetEndpoint(), "mutate", func() (proto.Message, error) {
 		for _, d := range e.GetDeployedModels() {
 			if d.GetId() == req.GetDeployedModel().GetId() {
-				d.GetDedicatedResources().MinReplicaCount = req.GetDeployedModel().GetDedicatedResources().GetMinReplicaCount()
-				d.GetDedicatedResources().MaxReplicaCount = req.GetDeployedModel().GetDedicatedResources().GetMaxReplicaCount()
+				to, from := d.GetDedicatedResources(), req.GetDeployedModel().GetDedicatedResources()
+				for _, path := range req.GetUpdateMask().GetPaths() {
+					switch path {
+					case "dedicated_resources.min_replica_count":
+						to.MinReplicaCount = from.GetMinReplicaCount()
+					case "dedicated_resources.max_replica_count":
+						to.MaxReplicaCount = from.GetMaxReplicaCount()
+					case "dedicated_resources.required_replica_count":
+						to.RequiredReplicaCount = from.GetRequiredReplicaCount()
+					case "dedicated_resources.autoscaling_metric_specs":
+						to.AutoscalingMetricSpecs = from.GetAutoscalingMetricSpecs()
+					case "disable_container_logging":
+						d.DisableContainerLogging = req.GetDeployedModel().GetDisableContainerLogging()
+					}
+				}
 			}
 		}
 		f.changed(e)

@@ -152,7 +152,8 @@ func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[s
 		Name: gateName(spec.Name), DisplayName: "gate of " + spec.Name.ID, Labels: spec.Labels, Rollout: Rollout{Strategy: Recreate},
 		Description: "Temporary: what the endpoint " + spec.Name.ID + " is to serve is tried here first.",
 	}
-	trial.Marker = EndpointMarker("", trial.Name)
+	trial.Config.KMSKey = spec.Config.KMSKey
+	trial.Marker = EndpointMarker("", trial.Name, trial.Config)
 	trial.Marker.Incarnation = gateMark(spec.Name)
 	if _, err := s.create(ctx, trial, quiet); err != nil {
 		var notMade *NotMadeError
@@ -163,7 +164,9 @@ func (s *Service) gate(ctx context.Context, spec EndpointSpec, deployments map[s
 	}
 	for _, key := range keys {
 		d := deployments[key]
-		d.Resources.MinReplicas, d.Resources.MaxReplicas = 1, 1
+		if d.Resources.Kind != Shared {
+			d.Resources.MinReplicas, d.Resources.MaxReplicas, d.Resources.RequiredReplicas = 1, 1, 0
+		}
 		trial.Deployments = map[string]Deployment{key: d}
 		_, err := s.update(ctx, trial, quiet)
 		if err == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -135,7 +136,7 @@ func TestGate(t *testing.T) {
 				}
 			}
 			after := must[*Endpoint](t)(s.ReadEndpoint(t.Context(), spec.Name))
-			if len(after.Deployed) != 1 || after.Deployed[0] != before.Deployed[0] || after.Traffic[before.Deployed[0].ID] != 100 || after.etag != before.etag {
+			if len(after.Deployed) != 1 || !reflect.DeepEqual(after.Deployed[0], before.Deployed[0]) || after.Traffic[before.Deployed[0].ID] != 100 || after.etag != before.etag {
 				t.Errorf("what served was touched: %+v, before %+v", after, before)
 			}
 			if f.effects["deploy"] != 1 || f.effects["undeploy"] != 1 {
@@ -274,7 +275,7 @@ func TestSilentRollback(t *testing.T) {
 			_, spec := gated(t, f, s)
 			spec.Rollout.Gate = nil
 			if lie == "mutate" {
-				spec.Deployments = map[string]Deployment{"main": {model("bert", "1"), small(1, 5)}}
+				spec.Deployments = map[string]Deployment{"main": {Model: model("bert", "1"), Resources: small(1, 5)}}
 			}
 			f.lies = map[string]bool{lie: true}
 			_, err := s.UpdateEndpoint(t.Context(), spec, Report{})

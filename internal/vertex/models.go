@@ -31,29 +31,27 @@ type ModelSpec struct {
 	Labels      map[string]string
 	// DropLabels are keys of labels to remove. Others than these and Labels stay.
 	DropLabels []string
-	// Content is what the default version holds.
+	// Content is what the version holds.
 	Content Content
+	// KMSKey encrypts the model with all its versions; "" leaves that to Google. It
+	// cannot change.
+	KMSKey string
+	// VersionDescription is of the version.
+	VersionDescription string
+	// Aliases are those that the version is to have; others that it has stay. nil
+	// means the default one. DropAliases are taken from it; an earlier version keeps
+	// what it has and nobody else got.
+	Aliases     []string
+	DropAliases []string
+	// Version is the one that is meant as long as there is no newer one, "" for the
+	// default one.
+	Version string
+	// Within tells that the model is somebody else's: only the version is ours. It
+	// becomes the default one only when Aliases say so.
+	Within bool
 	// Marker is written on the model.
 	Marker gcp.Marker
 }
-
-// Content is what one version of a model holds; it never changes.
-type Content struct {
-	ArtifactURI string
-	Container   Container
-}
-
-// Container is what serves a version of a model.
-type Container struct {
-	ImageURI     string
-	Env          []EnvVar // in order: later ones may refer to earlier ones
-	Ports        []int32
-	PredictRoute string
-	HealthRoute  string
-}
-
-// EnvVar is an environment variable of a container.
-type EnvVar struct{ Name, Value string }
 
 // ModelMarker returns the marker for a new model.
 func ModelMarker(owner string, spec ModelSpec) gcp.Marker {
@@ -61,7 +59,41 @@ func ModelMarker(owner string, spec ModelSpec) gcp.Marker {
 }
 
 // fixed is what tells one model of this name from another.
-func (s ModelSpec) fixed() any { return []any{s.Name.String(), s.Content} }
+func (s ModelSpec) fixed() any {
+	fixed := []any{s.Name.String(), s.Content.public()}
+	if s.KMSKey != "" {
+		fixed = append(fixed, s.KMSKey)
+	}
+	return fixed
+}
+
+// Hash is the mark that a model of this specification carries.
+func (s ModelSpec) Hash() string { return gcp.SpecHash(s.fixed()) }
+
+// MakesDefault reports whether the version with these aliases is the default one.
+func MakesDefault(aliases []string) bool {
+	return aliases == nil || slices.Contains(aliases, DefaultAlias)
+}
+
+// followsDefault reports whether the version is found as the default one.
+func (s ModelSpec) followsDefault() bool { return !s.Within && MakesDefault(s.Aliases) }
+
+// wanted are the aliases that the version is to have.
+func (s ModelSpec) wanted() []string {
+	if s.Aliases == nil && !s.Within {
+		return []string{DefaultAlias}
+	}
+	return s.Aliases
+}
+
+// merged are all labels of the model, made of those that it has.
+func (s ModelSpec) merged(old map[string]string) map[string]string {
+	all := s.Marker.Merge(old, s.Labels, s.DropLabels)
+	if hidden := s.Content.Container.hidden(); hidden != "" {
+		all[labelHiddenEnv] = hidden
+	}
+	return all
+}
 
 // Model is a model as the server has it, at one version.
 type Model struct {
@@ -70,16 +102,33 @@ type Model struct {
 	Description string
 	Labels      map[string]string // the user's
 	Marker      gcp.Marker
-	VersionID   string
-	ArtifactURI string
-	// Container is nil when the server does not give it back.
-	Container  *Container
-	UpdateTime time.Time
-	Object     Object
+	KMSKey      string
+	UpdateTime  time.Time
+	Object      Object
 
-	aliases    []string
-	labels     map[string]string // all of them
-	deployedTo []*pb.DeployedModelRef
+	VersionID          string
+	VersionDescription string
+	VersionCreateTime  time.Time
+	Aliases            []string // the user's and [DefaultAlias], sorted
+	Marks              []string // aliases that we put on the version when we uploaded it
+	ArtifactURI        string
+	// Container is nil when the server does not give it back. Values that are
+	// marked as secret are not in it.
+	Container *Container
+	// Schemata and MetadataSchemaURI may point to a copy of what was given.
+	Schemata          Schemata
+	MetadataSchemaURI string
+	Metadata          string // JSON in the form of [CanonicalJSON]
+	// Deployed are the deployed models that serve the version.
+	Deployed []DeployedTo
+
+	labels map[string]string // all of them
+}
+
+// DeployedTo names a deployed model.
+type DeployedTo struct {
+	Endpoint string // full name, as the server spells it
+	ID       string
 }
 
 // ReadModel returns a model at the version that its name has, the default one if
@@ -97,39 +146,39 @@ func (s *Service) ReadModel(ctx context.Context, name gcp.Name) (*Model, error) 
 	if err != nil {
 		return nil, err
 	}
+	return readModel(m, name), nil
+}
+
+func readModel(m *pb.Model, name gcp.Name) *Model {
 	marker := gcp.MarkerOf(m.GetLabels())
 	out := &Model{
 		Name: name.WithVersion(""), DisplayName: m.GetDisplayName(), Description: m.GetDescription(),
-		Labels: gcp.UserLabels(m.GetLabels()), Marker: marker, VersionID: m.GetVersionId(), ArtifactURI: m.GetArtifactUri(),
+		Labels: gcp.UserLabels(m.GetLabels()), Marker: marker, KMSKey: m.GetEncryptionSpec().GetKmsKeyName(),
 		UpdateTime: timeOf(m.GetUpdateTime()), Object: Object{marker.Incarnation, timeOf(m.GetCreateTime())},
-		aliases: m.GetVersionAliases(), labels: m.GetLabels(), deployedTo: m.GetDeployedModels(),
+		VersionID: m.GetVersionId(), VersionDescription: m.GetVersionDescription(), VersionCreateTime: timeOf(m.GetVersionCreateTime()),
+		Aliases: usersAliases(m.GetVersionAliases()), Marks: marks(m.GetVersionAliases()), ArtifactURI: m.GetArtifactUri(),
+		Container: readContainer(m.GetContainerSpec(), m.GetLabels()[labelHiddenEnv]),
+		Schemata:  readSchemata(m.GetPredictSchemata()), MetadataSchemaURI: m.GetMetadataSchemaUri(), Metadata: readMetadata(m.GetMetadata()),
+		labels: m.GetLabels(),
 	}
-	if c := m.GetContainerSpec(); c != nil {
-		out.Container = &Container{ImageURI: c.GetImageUri(), PredictRoute: c.GetPredictRoute(), HealthRoute: c.GetHealthRoute()}
-		for _, e := range c.GetEnv() {
-			out.Container.Env = append(out.Container.Env, EnvVar{e.GetName(), e.GetValue()})
-		}
-		for _, p := range c.GetPorts() {
-			out.Container.Ports = append(out.Container.Ports, p.GetContainerPort())
-		}
+	for _, d := range m.GetDeployedModels() {
+		out.Deployed = append(out.Deployed, DeployedTo{d.GetEndpoint(), d.GetDeployedModelId()})
 	}
-	return out, nil
+	return out
 }
 
 // upload is the message of a version.
-func (s ModelSpec) upload(labels map[string]string, aliases ...string) *pb.Model {
-	c := s.Content.Container
-	container := &pb.ModelContainerSpec{ImageUri: c.ImageURI, PredictRoute: c.PredictRoute, HealthRoute: c.HealthRoute}
-	for _, e := range c.Env {
-		container.Env = append(container.Env, &pb.EnvVar{Name: e.Name, Value: e.Value})
+func (s ModelSpec) upload(labels map[string]string, aliases ...string) (*pb.Model, error) {
+	m, err := s.Content.proto()
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range c.Ports {
-		container.Ports = append(container.Ports, &pb.Port{ContainerPort: p})
+	m.DisplayName, m.Description, m.Labels, m.VersionAliases = s.DisplayName, s.Description, labels, aliases
+	m.VersionDescription = s.VersionDescription
+	if s.KMSKey != "" {
+		m.EncryptionSpec = &pb.EncryptionSpec{KmsKeyName: s.KMSKey}
 	}
-	return &pb.Model{
-		DisplayName: s.DisplayName, Description: s.Description, Labels: labels, VersionAliases: aliases,
-		ArtifactUri: s.Content.ArtifactURI, ContainerSpec: container,
-	}
+	return m, nil
 }
 
 // UploadModel uploads a model's first version, or adopts the model that an
@@ -140,12 +189,17 @@ func (s *Service) UploadModel(ctx context.Context, spec ModelSpec, r Report) (*M
 	if err != nil {
 		return nil, &NotMadeError{err}
 	}
+	// The first version is the default one, whatever else it is called.
+	message, err := spec.upload(spec.merged(nil), slices.Compact(slices.Sorted(slices.Values(append([]string{versionAlias(spec.Content, ""), DefaultAlias}, spec.wanted()...))))...)
+	if err != nil {
+		return nil, &NotMadeError{err}
+	}
 	m, adopted, err := creation[*Model]{
 		kind: "model", name: spec.Name, marker: spec.Marker,
 		create: func(ctx context.Context) error {
 			_, err := start(ctx, client, "vertex.models.upload", "uploading the model", r, func(ctx context.Context) (*aiplatform.UploadModelOperation, error) {
 				return client.UploadModel(ctx, &pb.UploadModelRequest{
-					Parent: spec.Name.Parent(), ModelId: spec.Name.ID, Model: spec.upload(spec.Marker.Labels(spec.Labels)),
+					Parent: spec.Name.Parent(), ModelId: spec.Name.ID, Model: message,
 				})
 			})
 			return err
@@ -177,23 +231,29 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		return nil, err
 	}
 	defer unlock()
+	if spec.Within {
+		// Whether an upload replaces what the model is called is not documented.
+		model, err := s.ReadModel(ctx, spec.Name)
+		if err != nil {
+			return nil, err
+		}
+		spec.DisplayName, spec.Description = model.DisplayName, model.Description
+	}
+	at := spec.Name.WithVersion(spec.Version)
 	if from != "" {
 		version, err := s.newVersion(ctx, client, spec, from, r)
 		if err != nil {
 			return nil, fmt.Errorf("uploading a new version: %w", err)
 		}
-		err = gcp.Retry(ctx, "vertex.models.mergeAliases", func(ctx context.Context) error {
-			_, err := client.MergeVersionAliases(ctx, &pb.MergeVersionAliasesRequest{
-				Name: spec.Name.WithVersion(version).String(), VersionAliases: []string{DefaultAlias},
-			})
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("moving the alias %q to version %s: %w", DefaultAlias, version, err)
+		if err := s.mergeAliases(ctx, client, spec.Name.WithVersion(version), spec.wanted(), nil); err != nil {
+			return nil, err
+		}
+		if at.Version = version; spec.followsDefault() {
+			at.Version = ""
 		}
 	}
-	spec.Marker.Spec = gcp.SpecHash(spec.fixed())
-	m, err := s.ReadModel(ctx, spec.Name)
+	spec.Marker.Spec = spec.Hash()
+	m, err := s.ReadModel(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -203,19 +263,16 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		if r.Model != nil {
 			r.Model(m)
 		}
-		paths := spec.changes(m)
-		if name.Version != "" {
-			paths = slices.DeleteFunc(paths, func(p string) bool { return p != "labels" })
-		}
+		paths := spec.changes(m, name.Version != "")
 		if len(paths) == 0 {
-			break
+			continue
 		}
 		r.progress("updating %s", strings.Join(paths, ", "))
 		err := gcp.Retry(ctx, "vertex.models.update", func(ctx context.Context) error {
 			_, err := client.UpdateModel(ctx, &pb.UpdateModelRequest{
 				Model: &pb.Model{
-					Name: name.String(), DisplayName: spec.DisplayName, Description: spec.Description,
-					Labels: spec.Marker.Merge(m.labels, spec.Labels, spec.DropLabels),
+					Name: name.String(), DisplayName: spec.DisplayName, Description: spec.Description, VersionDescription: spec.VersionDescription,
+					Labels: spec.merged(m.labels),
 				},
 				UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
 			})
@@ -224,25 +281,32 @@ func (s *Service) UpdateModel(ctx context.Context, spec ModelSpec, from string, 
 		if err != nil {
 			return nil, fmt.Errorf("updating %s: %w", strings.Join(paths, ", "), err)
 		}
-		if m, err = s.ReadModel(ctx, spec.Name); err != nil {
+		if m, err = s.ReadModel(ctx, at); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	return s.settleAliases(ctx, client, spec, at, m)
 }
 
-// changes are the fields that differ, as paths of an update mask.
-func (s ModelSpec) changes(have *Model) []string {
-	want := described{s.DisplayName, s.Description, s.Marker.Merge(have.labels, s.Labels, s.DropLabels)}
-	return want.changes(described{have.DisplayName, have.Description, have.labels})
-}
-
-// versionAlias is the alias that a version of our making carries from its upload
-// on. It is made of what the version holds and which one it follows, so that an
-// upload whose answer was lost is found, while a return to earlier content is a
-// version of its own.
-func versionAlias(c Content, from string) string {
-	return "gcpml-" + gcp.SpecHash([]any{c, from})
+// changes are the fields of the model, or of its version, that differ, as paths of
+// an update mask. One call cannot change both.
+func (s ModelSpec) changes(have *Model, ofVersion bool) []string {
+	if s.Within {
+		if ofVersion && s.VersionDescription != have.VersionDescription {
+			return []string{"version_description"}
+		}
+		return nil
+	}
+	want := described{s.DisplayName, s.Description, s.merged(have.labels)}
+	paths := want.changes(described{have.DisplayName, have.Description, have.labels})
+	if !ofVersion {
+		return paths
+	}
+	paths = slices.DeleteFunc(paths, func(p string) bool { return p != "labels" })
+	if s.VersionDescription != have.VersionDescription {
+		paths = append(paths, "version_description")
+	}
+	return paths
 }
 
 // maxUploads bounds the uploads of one version, each sent only after the one
@@ -253,6 +317,10 @@ const maxUploads = 3
 // returns its id.
 func (s *Service) newVersion(ctx context.Context, client *aiplatform.ModelClient, spec ModelSpec, from string, r Report) (string, error) {
 	alias := versionAlias(spec.Content, from)
+	message, err := spec.upload(nil, alias)
+	if err != nil {
+		return "", err
+	}
 	find := func() (string, error) {
 		m, err := s.ReadModel(ctx, spec.Name.WithVersion(alias))
 		if err != nil {
@@ -269,7 +337,7 @@ func (s *Service) newVersion(ctx context.Context, client *aiplatform.ModelClient
 		var uploaded string
 		op, uploadErr := start(ctx, client, "vertex.models.uploadVersion", "uploading a new version", r, func(ctx context.Context) (*aiplatform.UploadModelOperation, error) {
 			return client.UploadModel(ctx, &pb.UploadModelRequest{
-				Parent: spec.Name.Parent(), ParentModel: spec.Name.String(), Model: spec.upload(nil, alias),
+				Parent: spec.Name.Parent(), ParentModel: spec.Name.String(), Model: message,
 			})
 		})
 		if uploadErr == nil {

@@ -20,27 +20,12 @@ import (
 // first deployment, after the last, and while the only one is recreated), and no
 // request goes to a model that is not there.
 
-// Resources are the machines that serve a deployed model.
-type Resources struct {
-	MachineType string
-	// AcceleratorType is a name such as "NVIDIA_TESLA_T4", "" for none.
-	AcceleratorType  string
-	AcceleratorCount int32
-	MinReplicas      int32
-	MaxReplicas      int32
-}
-
-// sameMachine ignores the replica counts, which can change in place.
-func (r Resources) sameMachine(o Resources) bool {
-	r.MinReplicas, r.MaxReplicas = o.MinReplicas, o.MaxReplicas
-	return r == o
-}
-
 // Deployment is a model that an endpoint is to serve.
 type Deployment struct {
 	// Model names the model; its Version is a version's number.
 	Model     gcp.Name
 	Resources Resources
+	Settings  Settings
 }
 
 // Deployed is a model that an endpoint serves.
@@ -50,30 +35,39 @@ type Deployed struct {
 	Key       string
 	Model     gcp.Name // with the number of the version
 	Resources Resources
-	// Dedicated is false for a model on automatic or shared resources, which
-	// gcpml does not make.
-	Dedicated bool
-	Object    Object
+	Settings  Settings
+	// Private is where a private endpoint serves it.
+	Private Private
+	Object  Object
+}
+
+// Private is where a deployed model of a private endpoint is reached; "" for what its
+// kind of endpoint does not have.
+type Private struct {
+	PredictHTTPURI    string
+	ServiceAttachment string
 }
 
 // deploymentID makes the id of a deployment from all that cannot change about
 // it, in words that the server gives back on reading. A deployment whose answer
 // was lost is found by it, and one of our making can be told from any other.
 func deploymentID(key string, d Deployment) string {
-	return gcp.SpecNumber([]any{
+	return gcp.SpecNumber(append([]any{
 		key, d.Model.Location, d.Model.ID, d.Model.Version,
 		d.Resources.MachineType, d.Resources.AcceleratorType, d.Resources.AcceleratorCount,
-	})
+	}, d.identity()...))
 }
 
 // SelfMade reports whether the id proves that gcpml made this deployment.
 func (d Deployed) SelfMade() bool {
-	return d.Dedicated && d.ID == deploymentID(d.Key, Deployment{d.Model, d.Resources})
+	return d.Resources.Kind != Other && d.ID == deploymentID(d.Key, Deployment{d.Model, d.Resources, d.Settings})
 }
 
-// serves reports whether what is deployed is what is wanted, apart from replicas.
+// serves reports whether what is deployed is what is wanted, apart from what can
+// change in place.
 func (d Deployed) serves(key string, want Deployment) bool {
-	return d.Dedicated && d.Key == key && d.Model == want.Model && d.Resources.sameMachine(want.Resources)
+	return d.Resources.Kind != Other && d.Key == key && d.Model == want.Model && d.Resources.sameMachine(want.Resources) &&
+		d.Settings.ServiceAccount == want.Settings.ServiceAccount && d.Settings.AccessLogging == want.Settings.AccessLogging
 }
 
 // target is what an endpoint is to have, and how it is to get there.
@@ -117,7 +111,7 @@ type stepKind string
 const (
 	stepGate     stepKind = "gate"
 	stepDeploy   stepKind = "deploy"
-	stepResize   stepKind = "resize"
+	stepAdjust   stepKind = "adjust"
 	stepShift    stepKind = "shift traffic"
 	stepUndeploy stepKind = "undeploy"
 )
@@ -127,7 +121,9 @@ type step struct {
 	kind       stepKind
 	key        string
 	id         string     // of the deployed model
-	deployment Deployment // deploy, resize
+	deployment Deployment // deploy, adjust
+	// changes are the fields to change, as paths of an update mask (adjust).
+	changes []string
 	// keys are those whose deployments are to be tried (gate).
 	keys []string
 	// split is the whole new traffic split by id (deploy, shift); in a deploy, "0"
@@ -141,14 +137,14 @@ type step struct {
 const newcomer = "0"
 
 // next returns the next step from have to want, nil when there is none left:
-// resize what stays, try what is new, deploy it, move the traffic, undeploy what
+// adjust what stays, try what is new, deploy it, move the traffic, undeploy what
 // is not wanted any more.
 func next(have *Endpoint, want target) *step {
 	current := current(have, want)
 	for _, key := range slices.Sorted(maps.Keys(current)) {
 		d, w := current[key], want.deployments[key]
-		if d.Resources != w.Resources {
-			return &step{kind: stepResize, key: key, id: d.ID, deployment: w}
+		if changes := w.changes(d); len(changes) > 0 {
+			return &step{kind: stepAdjust, key: key, id: d.ID, deployment: w, changes: changes}
 		}
 	}
 	missing := slices.DeleteFunc(byTraffic(want), func(key string) bool { _, there := current[key]; return there })
@@ -173,7 +169,7 @@ func next(have *Endpoint, want target) *step {
 		}
 	}
 	for _, d := range have.Deployed {
-		if !slices.Contains(leaving[d.Key], d) {
+		if !slices.ContainsFunc(leaving[d.Key], func(o Deployed) bool { return o.ID == d.ID }) {
 			continue
 		}
 		successor, replaced := current[d.Key]
@@ -182,7 +178,8 @@ func next(have *Endpoint, want target) *step {
 	return nil
 }
 
-// current are the deployments that are there as wanted, apart from replicas.
+// current are the deployments that are there as wanted, apart from what can change in
+// place.
 func current(have *Endpoint, want target) map[string]Deployed {
 	current := map[string]Deployed{}
 	for _, d := range have.Deployed {
@@ -269,11 +266,14 @@ func (s step) missed(have *Endpoint) string {
 	case i < 0:
 		return "it is not deployed"
 	case s.kind == stepDeploy && !have.Deployed[i].serves(s.key, s.deployment):
-		return fmt.Sprintf("what is deployed is %s on %+v", have.Deployed[i].Model, have.Deployed[i].Resources)
+		return fmt.Sprintf("what is deployed is %s on %+v with %+v", have.Deployed[i].Model, have.Deployed[i].Resources, have.Deployed[i].Settings)
 	case s.kind == stepDeploy && s.split[newcomer] == 0 && have.Traffic[s.id] > 0:
 		return fmt.Sprintf("it was to get no traffic yet, but has %d%%", have.Traffic[s.id])
-	case s.kind == stepResize && have.Deployed[i].Resources != s.deployment.Resources:
-		return fmt.Sprintf("it has %d to %d replicas", have.Deployed[i].Resources.MinReplicas, have.Deployed[i].Resources.MaxReplicas)
+	case s.kind == stepAdjust:
+		if differs := s.deployment.changes(have.Deployed[i]); len(differs) > 0 {
+			r := have.Deployed[i].Resources
+			return fmt.Sprintf("%s did not change; it has %d to %d replicas", strings.Join(differs, ", "), r.MinReplicas, r.MaxReplicas)
+		}
 	}
 	return ""
 }
@@ -285,8 +285,8 @@ func (s step) String() string {
 		return "trying " + strings.Join(s.keys, ", ")
 	case stepDeploy:
 		return fmt.Sprintf("deploying %q (%s)", s.key, s.deployment.Model)
-	case stepResize:
-		return fmt.Sprintf("resizing %q to %d to %d replicas", s.key, s.deployment.Resources.MinReplicas, s.deployment.Resources.MaxReplicas)
+	case stepAdjust:
+		return fmt.Sprintf("changing %s of %q (%d to %d replicas)", strings.Join(s.changes, ", "), s.key, s.deployment.Resources.MinReplicas, s.deployment.Resources.MaxReplicas)
 	case stepShift:
 		return fmt.Sprintf("shifting traffic to %v", s.split)
 	}

@@ -46,7 +46,7 @@ func (s *sim) do(st step) {
 			s.t.Fatalf("deploy %s: id %s is taken", st.key, st.id)
 		}
 		s.clock++
-		s.e.Deployed = append(s.e.Deployed, Deployed{Object: Object{CreateTime: time.Unix(s.clock, 0)}, ID: st.id, Key: st.key, Model: st.deployment.Model, Resources: st.deployment.Resources, Dedicated: true})
+		s.e.Deployed = append(s.e.Deployed, Deployed{Object: Object{CreateTime: time.Unix(s.clock, 0)}, ID: st.id, Key: st.key, Model: st.deployment.Model, Resources: st.deployment.Resources, Settings: st.deployment.Settings})
 		s.e.Traffic = map[string]int32{}
 		for id, share := range st.split {
 			if id == newcomer {
@@ -56,7 +56,7 @@ func (s *sim) do(st step) {
 			}
 			s.e.Traffic[id] = share
 		}
-	case stepResize:
+	case stepAdjust:
 		i := slices.IndexFunc(s.e.Deployed, func(d Deployed) bool { return d.ID == st.id })
 		if i < 0 {
 			s.t.Fatalf("resize: %s is not deployed", st.id)
@@ -64,7 +64,7 @@ func (s *sim) do(st step) {
 		if !s.e.Deployed[i].Resources.sameMachine(st.deployment.Resources) {
 			s.t.Fatalf("resize of %s changes the machine", st.key)
 		}
-		s.e.Deployed[i].Resources = st.deployment.Resources
+		s.e.Deployed[i].Resources, s.e.Deployed[i].Settings = st.deployment.Resources, st.deployment.Settings
 	case stepShift:
 		if total := sum(st.split); total != 100 && total != 0 {
 			s.t.Fatalf("split %v does not sum to 100", st.split)
@@ -110,18 +110,18 @@ func show(st *step) string {
 func selfMade(d Deployed) bool { return d.SelfMade() }
 
 func deployed(key string, d Deployment) Deployed {
-	return Deployed{ID: deploymentID(key, d), Key: key, Model: d.Model, Resources: d.Resources, Dedicated: true}
+	return Deployed{ID: deploymentID(key, d), Key: key, Model: d.Model, Resources: d.Resources, Settings: d.Settings}
 }
 
 func TestNext(t *testing.T) {
-	v1 := Deployment{model("bert", "1"), small(1, 1)}
-	v2 := Deployment{model("bert", "2"), small(1, 1)}
-	v1Wide := Deployment{model("bert", "1"), small(1, 3)}
-	gpu := Deployment{model("bert", "1"), Resources{MachineType: "n1-standard-4", AcceleratorType: "NVIDIA_TESLA_T4", AcceleratorCount: 1, MinReplicas: 1, MaxReplicas: 1}}
+	v1 := Deployment{Model: model("bert", "1"), Resources: small(1, 1)}
+	v2 := Deployment{Model: model("bert", "2"), Resources: small(1, 1)}
+	v1Wide := Deployment{Model: model("bert", "1"), Resources: small(1, 3)}
+	gpu := Deployment{Model: model("bert", "1"), Resources: Resources{MachineType: "n1-standard-4", AcceleratorType: "NVIDIA_TESLA_T4", AcceleratorCount: 1, MinReplicas: 1, MaxReplicas: 1}}
 	main1, main2, mainGPU := deployed("main", v1), deployed("main", v2), deployed("main", gpu)
 	main1.Object.CreateTime, main2.Object.CreateTime = time.Unix(1, 0), time.Unix(2, 0)
 	canary2 := deployed("canary", v2)
-	foreign := Deployed{ID: "77", Key: "main", Model: model("other", "1"), Resources: small(1, 1), Dedicated: true}
+	foreign := Deployed{ID: "77", Key: "main", Model: model("other", "1"), Resources: small(1, 1)}
 
 	for _, c := range []struct {
 		name    string
@@ -158,7 +158,7 @@ func TestNext(t *testing.T) {
 			"replicas change in place", Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}},
 			map[string]Deployment{"main": v1Wide},
 			map[string]int32{"main": 100},
-			[]string{"resize main", "done"},
+			[]string{"adjust main", "done"},
 		},
 		{
 			"interrupted after the deployment", Endpoint{Deployed: []Deployed{main1, main2}, Traffic: map[string]int32{main1.ID: 100}},
@@ -238,11 +238,11 @@ func TestNext(t *testing.T) {
 }
 
 func TestNextByStrategy(t *testing.T) {
-	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	v1, v2 := Deployment{Model: model("bert", "1"), Resources: small(1, 1)}, Deployment{Model: model("bert", "2"), Resources: small(1, 1)}
 	at := func(d Deployed, seconds int64) Deployed { d.Object.CreateTime = time.Unix(seconds, 0); return d }
 	main1, main2 := at(deployed("main", v1), 1), at(deployed("main", v2), 2)
 	side1, side2 := at(deployed("side", v1), 1), at(deployed("side", v2), 2)
-	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1"), Resources: small(1, 1), Dedicated: true}
+	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1"), Resources: small(1, 1)}
 	toV2, all := map[string]Deployment{"main": v2}, map[string]int32{"main": 100}
 	both := map[string]Deployment{"main": v2, "side": v2}
 	only1 := Endpoint{Deployed: []Deployed{main1}, Traffic: map[string]int32{main1.ID: 100}}
@@ -375,9 +375,9 @@ func three(a string, x int, b string, y int, c string, z int) string {
 }
 
 func TestImpossible(t *testing.T) {
-	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	v1, v2 := Deployment{Model: model("bert", "1"), Resources: small(1, 1)}, Deployment{Model: model("bert", "2"), Resources: small(1, 1)}
 	main1, side1 := deployed("main", v1), deployed("side", v1)
-	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1"), Dedicated: true}
+	foreign := Deployed{ID: "77", Key: "theirs", Model: model("other", "1")}
 	split := func(ours, theirs int32) Endpoint {
 		return Endpoint{Deployed: []Deployed{main1, foreign}, Traffic: map[string]int32{main1.ID: ours, "77": theirs}}
 	}
@@ -406,7 +406,7 @@ func TestImpossible(t *testing.T) {
 
 // What the server reports as done is looked for on the endpoint.
 func TestMissed(t *testing.T) {
-	v1, v2 := Deployment{model("bert", "1"), small(1, 1)}, Deployment{model("bert", "2"), small(1, 1)}
+	v1, v2 := Deployment{Model: model("bert", "1"), Resources: small(1, 1)}, Deployment{Model: model("bert", "2"), Resources: small(1, 1)}
 	main1, main2 := deployed("main", v1), deployed("main", v2)
 	other := main2
 	other.Model.Version = "3"
@@ -416,7 +416,7 @@ func TestMissed(t *testing.T) {
 		return &Endpoint{Deployed: d, Traffic: traffic}
 	}
 	deploy := step{kind: stepDeploy, key: "main", id: main2.ID, deployment: v2, split: map[string]int32{newcomer: 0, main1.ID: 100}}
-	resize := step{kind: stepResize, key: "main", id: main1.ID, deployment: Deployment{v1.Model, small(1, 4)}}
+	resize := step{kind: stepAdjust, key: "main", id: main1.ID, deployment: Deployment{Model: v1.Model, Resources: small(1, 4)}}
 	for name, c := range map[string]struct {
 		step step
 		have *Endpoint
@@ -458,7 +458,7 @@ func TestRolloutsConverge(t *testing.T) {
 	for run := range 2000 {
 		s := &sim{t: t}
 		if random.IntN(3) == 0 {
-			s.e = Endpoint{Deployed: []Deployed{{ID: "77", Key: "a", Model: model("other", "1"), Dedicated: random.IntN(2) == 0}}}
+			s.e = Endpoint{Deployed: []Deployed{{ID: "77", Key: "a", Model: model("other", "1"), Resources: Resources{Kind: []ResourceKind{Dedicated, Other}[random.IntN(2)]}}}}
 			if random.IntN(2) == 0 {
 				s.e.Traffic = map[string]int32{"77": 100}
 			}
@@ -476,7 +476,24 @@ func TestRolloutsConverge(t *testing.T) {
 				if random.IntN(3) == 0 {
 					r.MachineType = "n1-standard-4"
 				}
-				want.deployments[k] = Deployment{model("m", fmt.Sprint(1+random.IntN(3))), r}
+				var settings Settings
+				switch random.IntN(8) { // what changes in place, and what does not
+				case 0:
+					r.Spot = true
+				case 1:
+					r.Targets = map[string]int32{metricCPU: 80}
+				case 2:
+					r.RequiredReplicas = 1
+				case 3:
+					r = Resources{Kind: Automatic, MinReplicas: 1, MaxReplicas: int32(random.IntN(3))}
+				case 4:
+					r = Resources{Kind: Shared, Pool: gcp.Name{Project: "p", Location: "us-central1", Kind: KindPool, ID: "pool"}}
+				case 5:
+					settings.ServiceAccount = "runner@p.iam.gserviceaccount.com"
+				case 6:
+					settings.NoContainerLogging = true
+				}
+				want.deployments[k] = Deployment{model("m", fmt.Sprint(1+random.IntN(3))), r, settings}
 				want.traffic[k] = int32(random.IntN(5))
 			}
 			if sum(want.traffic) == 0 && len(want.deployments) > 0 {
@@ -534,7 +551,7 @@ func TestRolloutsConverge(t *testing.T) {
 					continue
 				}
 				w, wanted := want.deployments[d.Key]
-				if !wanted || d.Model != w.Model || d.Resources != w.Resources {
+				if !wanted || d.Model != w.Model || !d.Resources.Same(w.Resources) || d.Settings != w.Settings {
 					t.Fatalf("run %d: %+v is left, want %+v", run, d, w)
 				}
 				if _, twice := own[d.Key]; twice {
@@ -573,8 +590,34 @@ func TestScale(t *testing.T) {
 	}
 }
 
+func reserved(name string) Reservation {
+	return Reservation{Type: "SPECIFIC_RESERVATION", Key: "compute.googleapis.com/reservation-name", Values: []string{name}}
+}
+
+// What was deployed by earlier releases is recognised: the ids of deployments without
+// anything that came later are as they have been from the first one on. The numbers
+// are computed by another program (Python's hashlib and json) from
+// [key, location, model, version, machine, accelerator, count].
+func TestDeploymentIDsOfEarlierReleases(t *testing.T) {
+	for want, got := range map[string]string{
+		"4871655946": deploymentID("main", Deployment{Model: model("bert", "1"), Resources: small(1, 2)}),
+		"5831625189": deploymentID("canary", Deployment{
+			Model:     gcp.Name{Project: "p", Location: "europe-west4", Kind: gcp.KindModel, ID: "bert", Version: "12"},
+			Resources: Resources{MachineType: "n1-standard-4", AcceleratorType: "NVIDIA_TESLA_T4", AcceleratorCount: 2, MinReplicas: 1},
+		}),
+	} {
+		if got != want {
+			t.Errorf("the id is %s, was %s", got, want)
+		}
+	}
+	name := gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "e"}
+	if got, want := EndpointMarker("o", name, EndpointConfig{RequestLogging: RequestLogging{Enabled: true}}).Spec, gcp.NewMarker("o", name.String()).Spec; got != want {
+		t.Errorf("the mark of an endpoint is %s, was %s", got, want)
+	}
+}
+
 func TestDeploymentIDs(t *testing.T) {
-	base := Deployment{model("bert", "1"), small(1, 2)}
+	base := Deployment{Model: model("bert", "1"), Resources: small(1, 2)}
 	id := deploymentID("main", base)
 	// "This value should be 1-10 characters, and valid characters are /[0-9]/."
 	if len(id) != 10 || strings.Trim(id, "0123456789") != "" || id[0] == '0' {
@@ -596,10 +639,43 @@ func TestDeploymentIDs(t *testing.T) {
 		deploymentID("main", changed(func(d *Deployment) { d.Resources.AcceleratorCount = 1 })):          true,
 		deploymentID("main", changed(func(d *Deployment) { d.Model.Location = "europe-west4" })):         true,
 	}
-	if len(ids) != 8 {
-		t.Errorf("8 different deployments have %d ids", len(ids))
+	for _, change := range []func(*Deployment){
+		func(d *Deployment) { d.Resources.Spot = true },
+		func(d *Deployment) { d.Resources.Kind = Automatic },
+		func(d *Deployment) { d.Resources.Kind = Shared },
+		func(d *Deployment) { d.Resources.Pool = gcp.Name{Project: "p", Location: "us-central1", ID: "a"} },
+		func(d *Deployment) { d.Resources.Pool = gcp.Name{Project: "p", Location: "us-central1", ID: "b"} },
+		func(d *Deployment) { d.Resources.Reservation.Type = "ANY_RESERVATION" },
+		func(d *Deployment) { d.Resources.Reservation = reserved("projects/p/zones/z/reservations/a") },
+		func(d *Deployment) { d.Resources.Reservation = reserved("projects/p/zones/z/reservations/b") },
+		func(d *Deployment) { d.Settings.ServiceAccount = "a@p.iam.gserviceaccount.com" },
+		func(d *Deployment) { d.Settings.ServiceAccount = "b@p.iam.gserviceaccount.com" },
+		func(d *Deployment) { d.Settings.AccessLogging = true },
+	} {
+		ids[deploymentID("main", changed(change))] = true
 	}
-	d := Deployed{ID: id, Key: "main", Model: base.Model, Resources: base.Resources, Dedicated: true}
+	if len(ids) != 19 {
+		t.Errorf("19 different deployments have %d ids", len(ids))
+	}
+	for what, change := range map[string]func(*Deployment){
+		"required replicas": func(d *Deployment) { d.Resources.RequiredReplicas = 1 },
+		"targets":           func(d *Deployment) { d.Resources.Targets = map[string]int32{metricCPU: 80} },
+		"container logging": func(d *Deployment) { d.Settings.NoContainerLogging = true },
+	} {
+		if deploymentID("main", changed(change)) != id {
+			t.Errorf("%s, which can change in place, are part of the id", what)
+		}
+	}
+	spelled := func(project string) string {
+		return deploymentID("main", changed(func(d *Deployment) {
+			d.Resources.Pool = gcp.Name{Project: project, Location: "us-central1", ID: "a"}
+			d.Resources.Reservation = reserved("projects/" + project + "/zones/z/reservations/a")
+		}))
+	}
+	if spelled("p") != spelled("123456") {
+		t.Error("how the project of a pool or a reservation is spelled changes the id")
+	}
+	d := Deployed{ID: id, Key: "main", Model: base.Model, Resources: base.Resources}
 	if !d.SelfMade() {
 		t.Error("our own deployment is not recognised")
 	}

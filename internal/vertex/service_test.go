@@ -27,12 +27,17 @@ func bert(artifact string) ModelSpec {
 	return spec
 }
 
+func message(t *testing.T, spec ModelSpec, labels map[string]string) *pb.Model {
+	t.Helper()
+	return must[*pb.Model](t)(spec.upload(labels))
+}
+
 func reviews(version string) EndpointSpec {
 	spec := EndpointSpec{
 		Name:        gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "reviews"},
-		DisplayName: "Reviews", Deployments: map[string]Deployment{"main": {model("bert", version), small(1, 1)}},
+		DisplayName: "Reviews", Deployments: map[string]Deployment{"main": {Model: model("bert", version), Resources: small(1, 1)}},
 	}
-	spec.Marker = EndpointMarker("", spec.Name)
+	spec.Marker = EndpointMarker("", spec.Name, spec.Config)
 	return spec
 }
 
@@ -62,7 +67,7 @@ func TestUploadAlreadyRuns(t *testing.T) {
 	spec := bert("gs://b/1/")
 	spec.Marker = ModelMarker("team-a", spec)
 	f.polls = 3
-	if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: spec.Name.Parent(), ModelId: "bert", Model: spec.upload(spec.Marker.Labels(spec.Labels))}); err != nil {
+	if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: spec.Name.Parent(), ModelId: "bert", Model: message(t, spec, spec.Marker.Labels(spec.Labels))}); err != nil {
 		t.Fatal(err)
 	}
 	again := bert("gs://b/1/")
@@ -92,7 +97,7 @@ func TestAdoption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, s := newFake(t)
 			there := bert("gs://b/1/")
-			if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: there.Name.Parent(), ModelId: "bert", Model: there.upload(c.there.Labels(nil))}); err != nil {
+			if _, err := f.UploadModel(t.Context(), &pb.UploadModelRequest{Parent: there.Name.Parent(), ModelId: "bert", Model: message(t, there, c.there.Labels(nil))}); err != nil {
 				t.Fatal(err)
 			}
 			spec := bert("gs://b/1/")
@@ -247,7 +252,7 @@ func TestRolloutUnderFaults(t *testing.T) {
 				next := reviews("2") // a roll-out, with a resize after it
 				next.Marker, next.Description = spec.Marker, "changed"
 				must[*Endpoint](t)(s.UpdateEndpoint(t.Context(), next, Report{}))
-				next.Deployments = map[string]Deployment{"main": {model("bert", "2"), small(1, 3)}}
+				next.Deployments = map[string]Deployment{"main": {Model: model("bert", "2"), Resources: small(1, 3)}}
 				e := must[*Endpoint](t)(s.UpdateEndpoint(t.Context(), next, Report{}))
 
 				if len(e.Deployed) != 1 || e.Deployed[0].Model != model("bert", "2") || e.Traffic[e.Deployed[0].ID] != 100 || e.Deployed[0].Resources.MaxReplicas != 3 || e.Description != "changed" {
@@ -279,7 +284,7 @@ func TestAnotherWriterIsNotOverwritten(t *testing.T) {
 	spec := reviews("1")
 	must[*Endpoint](t)(s.CreateEndpoint(t.Context(), spec, Report{}))
 	foreign := &pb.DeployedModel{Id: "77", DisplayName: "theirs", Model: model("other", "1").String()}
-	spec.Deployments["second"] = Deployment{model("bert", "1"), small(2, 2)}
+	spec.Deployments["second"] = Deployment{Model: model("bert", "1"), Resources: small(2, 2)}
 	spec.Traffic = map[string]int32{"main": 50, "second": 50}
 	f.before = func(method string, _ int) error {
 		f.mu.Lock()

@@ -9,6 +9,7 @@ import (
 
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -25,6 +26,18 @@ func (s *Service) patch(ctx context.Context, client *aiplatform.EndpointClient, 
 	return got, err
 }
 
+// setTimeout changes how long a prediction may take, which has a call of its own. It
+// takes the whole endpoint and refuses other changes, so it gets what was read.
+func (s *Service) setTimeout(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, c EndpointConfig, r Report) error {
+	e := proto.CloneOf(have.read)
+	e.Name = have.Name.String()
+	e.ClientConnectionConfig = c.connection()
+	_, err := start(ctx, client, "vertex.endpoints.update", "changing the inference timeout", r, func(ctx context.Context) (*aiplatform.UpdateEndpointLongRunningOperation, error) {
+		return client.UpdateEndpointLongRunning(ctx, &pb.UpdateEndpointLongRunningRequest{Endpoint: e})
+	})
+	return err
+}
+
 // run does one step of a roll-out.
 func (s *Service) run(ctx context.Context, client *aiplatform.EndpointClient, have *Endpoint, do step, r Report) error {
 	name := have.Name.String()
@@ -32,19 +45,14 @@ func (s *Service) run(ctx context.Context, client *aiplatform.EndpointClient, ha
 	case stepDeploy:
 		_, err := start(ctx, client, "vertex.endpoints.deployModel", do.String(), r,
 			func(ctx context.Context) (*aiplatform.DeployModelOperation, error) {
-				return client.DeployModel(ctx, &pb.DeployModelRequest{Endpoint: name, TrafficSplit: do.split, DeployedModel: deployedModel(do)})
+				return client.DeployModel(ctx, &pb.DeployModelRequest{Endpoint: name, TrafficSplit: do.split, DeployedModel: deployedModel(do.id, do.key, do.deployment)})
 			})
 		return describe(err, do)
-	case stepResize:
+	case stepAdjust:
 		_, err := start(ctx, client, "vertex.endpoints.mutateDeployed", do.String(), r,
 			func(ctx context.Context) (*aiplatform.MutateDeployedModelOperation, error) {
-				resources := do.deployment.Resources
 				return client.MutateDeployedModel(ctx, &pb.MutateDeployedModelRequest{
-					Endpoint: name,
-					DeployedModel: &pb.DeployedModel{Id: do.id, PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
-						MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
-					}}},
-					UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"}},
+					Endpoint: name, DeployedModel: deployedModel(do.id, do.key, do.deployment), UpdateMask: &fieldmaskpb.FieldMask{Paths: do.changes},
 				})
 			})
 		return describe(err, do)
@@ -78,21 +86,6 @@ type NoEffectError struct {
 
 func (e *NoEffectError) Error() string {
 	return fmt.Sprintf("%s was reported as done, but had no lasting effect: %s. The server has undone it, or somebody else is changing the endpoint", e.Step, e.Shown)
-}
-
-func deployedModel(do step) *pb.DeployedModel {
-	resources := do.deployment.Resources
-	return &pb.DeployedModel{
-		Id: do.id, DisplayName: do.key, Model: do.deployment.Model.String(),
-		PredictionResources: &pb.DeployedModel_DedicatedResources{DedicatedResources: &pb.DedicatedResources{
-			MachineSpec: &pb.MachineSpec{
-				MachineType:      resources.MachineType,
-				AcceleratorType:  pb.AcceleratorType(pb.AcceleratorType_value[resources.AcceleratorType]),
-				AcceleratorCount: resources.AcceleratorCount,
-			},
-			MinReplicaCount: resources.MinReplicas, MaxReplicaCount: resources.MaxReplicas,
-		}},
-	}
 }
 
 func describe(err error, do step) error {

@@ -84,10 +84,14 @@ type Object struct {
 }
 
 // Is reports whether the object found is the one remembered: by the random mark
-// that we put on it, or, should somebody have removed that, by its time of
-// creation.
+// that we put on it, or by its time of creation, should somebody have removed the
+// mark or Terraform have lost it with a provider that was killed. Another mark
+// means that another state has taken the object over.
 func (o Object) Is(found Object) bool {
-	return o.Incarnation == found.Incarnation || !o.CreateTime.IsZero() && o.CreateTime.Equal(found.CreateTime)
+	if o.Incarnation != "" && found.Incarnation != "" {
+		return o.Incarnation == found.Incarnation
+	}
+	return !o.CreateTime.IsZero() && o.CreateTime.Equal(found.CreateTime)
 }
 
 // ErrReplaced means that another object now has the name of ours, which is gone.
@@ -231,11 +235,17 @@ func interrupted(ctx context.Context, err error) error {
 func isOneOf(err error, wanted ...codes.Code) bool { return slices.Contains(wanted, gcp.Code(err)) }
 
 // Await waits for an operation that an earlier process started on an object of
-// this name, should it still run. What came of it is seen on the object.
+// this name, should it still run; for all that run on it when the operation is
+// not known (""), because its answer was lost. What came of it is seen on the
+// object.
 func (s *Service) Await(ctx context.Context, name gcp.Name, operation string, r Report) error {
 	ctx = s.clients.Polling(ctx)
 	client, err := s.clients.Endpoints(ctx, name.Location) // any client of the location can read operations
 	if err != nil {
+		return err
+	}
+	if operation == "" {
+		_, err := settle(ctx, client, name, r)
 		return err
 	}
 	r.progress("waiting for operation %s, which was started earlier", operation)

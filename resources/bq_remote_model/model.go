@@ -4,7 +4,6 @@
 package bqremotemodel
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/bqml"
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -29,13 +26,22 @@ type model struct {
 	ModelID               types.String   `tfsdk:"model_id"`
 	Connection            types.String   `tfsdk:"connection_name"`
 	Endpoint              types.String   `tfsdk:"endpoint"`
+	ServiceType           types.String   `tfsdk:"remote_service_type"`
+	DocumentProcessor     types.String   `tfsdk:"document_processor"`
+	SpeechRecognizer      types.String   `tfsdk:"speech_recognizer"`
+	OpenModel             types.Object   `tfsdk:"open_model"`
 	Input                 types.List     `tfsdk:"input"`
 	Output                types.List     `tfsdk:"output"`
+	KMSKey                types.String   `tfsdk:"kms_key_name"`
+	Probe                 types.Object   `tfsdk:"probe"`
 	Description           types.String   `tfsdk:"description"`
 	ExpirationTime        types.String   `tfsdk:"expiration_time"`
 	IAMPropagationTimeout types.String   `tfsdk:"iam_propagation_timeout"`
 	Location              types.String   `tfsdk:"location"`
 	EndpointURL           types.String   `tfsdk:"endpoint_url"`
+	EffectiveConnection   types.String   `tfsdk:"effective_connection_name"`
+	ConnectionRole        types.String   `tfsdk:"connection_role"`
+	ProbePassed           types.Bool     `tfsdk:"probe_passed"`
 	DeletionPolicy        types.String   `tfsdk:"deletion_policy"`
 	Timeouts              timeouts.Value `tfsdk:"timeouts"`
 }
@@ -70,158 +76,15 @@ func isKnown(v interface {
 	return !v.IsNull() && !v.IsUnknown()
 }
 
-// validate checks what one attribute cannot tell alone, and all that has a grammar
-// in the domain. Unknown values pass.
-func (m *model) validate() (diags diag.Diagnostics) {
-	for name, list := range map[string]types.List{"input": m.Input, "output": m.Output} {
-		columns, _ := columnsOf(list)
-		seen := map[string]bool{}
-		for i, c := range columns {
-			at := path.Root(name).AtListIndex(i)
-			if isKnown(c.name) {
-				text := c.name.ValueString()
-				if err := bqml.CheckColumnName(text); err != nil {
-					diags.AddAttributeError(at.AtName("name"), "Invalid column name", err.Error()+".")
-				}
-				if seen[strings.ToLower(text)] {
-					diags.AddAttributeError(at.AtName("name"), "Duplicate column name", fmt.Sprintf("%q occurs twice in %s; the case of letters does not count.", text, name))
-				}
-				seen[strings.ToLower(text)] = true
-			}
-			if isKnown(c.typ) {
-				if _, err := bqml.NormalType(c.typ.ValueString()); err != nil {
-					diags.AddAttributeError(at.AtName("type"), "Invalid column type", err.Error()+".")
-				}
-			}
-		}
-	}
-	connection, hasConnection := parse(gcp.KindConnection, m.Connection, "connection_name", &diags)
-	endpoint, hasEndpoint := parse(gcp.KindEndpoint, m.Endpoint, "endpoint", &diags)
-	if hasConnection && hasEndpoint {
-		warning, err := bqml.CheckRegions(connection.Location, endpoint.Location)
-		if err != nil {
-			diags.AddAttributeError(path.Root("endpoint"), "Regions that cannot work together", sentence(err.Error()))
-		} else if warning != "" {
-			diags.AddAttributeWarning(path.Root("endpoint"), "Regions that may not work together", sentence(warning))
-		}
-	}
-	if _, err := m.expiration(); err != nil {
-		diags.AddAttributeError(path.Root("expiration_time"), "Invalid time", err.Error())
-	}
-	if _, err := m.propagation(); err != nil {
-		diags.AddAttributeError(path.Root("iam_propagation_timeout"), "Invalid duration", err.Error())
-	}
-	return diags
-}
-
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
-
-func parse(kind gcp.Kind, v types.String, attribute string, diags *diag.Diagnostics) (gcp.Name, bool) {
-	if !isKnown(v) {
-		return gcp.Name{}, false
-	}
-	n, err := gcp.ParseName(kind, v.ValueString())
-	if err != nil {
-		diags.AddAttributeError(path.Root(attribute), "Invalid resource name", sentence(err.Error()))
-	}
-	return n, err == nil
-}
-
-// expiration is the zero time if there is none.
-func (m *model) expiration() (time.Time, error) {
-	if !isKnown(m.ExpirationTime) {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, m.ExpirationTime.ValueString())
-	switch {
-	case err != nil:
-		return t, fmt.Errorf("%q is not a time of RFC 3339, such as 2031-12-31T23:59:59Z", m.ExpirationTime.ValueString())
-	case t.UnixMilli() <= 0:
-		return t, fmt.Errorf("%q is not after 1970", m.ExpirationTime.ValueString())
-	case !t.Equal(t.Truncate(time.Millisecond)):
-		return t, fmt.Errorf("%q is finer than a millisecond, which is all that BigQuery keeps", m.ExpirationTime.ValueString())
-	}
-	return t, nil
-}
-
-func (m *model) propagation() (time.Duration, error) {
-	if !isKnown(m.IAMPropagationTimeout) {
-		return bqml.DefaultPropagation, nil
-	}
-	d, err := time.ParseDuration(m.IAMPropagationTimeout.ValueString())
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration such as \"10m\", or \"0s\" to fail at the first refusal", m.IAMPropagationTimeout.ValueString())
-	}
-	return d, nil
-}
-
-// complete fills what follows from other attributes and the provider's configuration.
-// before is what was there, nil if nothing was.
-func (m *model) complete(config *model, before *tfkit.LabelSet, c *gcp.Clients, diags *diag.Diagnostics) {
-	m.PlanLabels(before, c.Config().DefaultLabels)
-	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
-	project := c.Project()
-	if m.Project.IsUnknown() && config.Project.IsNull() {
-		if project == "" {
-			diags.AddAttributeError(path.Root("project"), "No project", "Set project here or in the provider block, or GOOGLE_PROJECT in the environment.")
-			return
-		}
-		m.Project = types.StringValue(project)
-	}
-	if m.ID.IsUnknown() && isKnown(m.Project) && isKnown(m.DatasetID) && isKnown(m.ModelID) {
-		m.ID = types.StringValue(m.name().String())
-	}
-	if endpoint, err := gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString()); err == nil {
-		m.EndpointURL = types.StringValue(bqml.EndpointURL(endpoint))
-	}
-}
-
-// keepSpelling takes the prior spelling of values that still mean the same, so that
-// they are no difference.
-func (m *model) keepSpelling(prior *model, same func(kind gcp.Kind, a, b string) bool) {
-	keep := func(v *types.String, prior types.String, same func(a, b string) bool) {
-		if isKnown(*v) && isKnown(prior) && same(v.ValueString(), prior.ValueString()) {
-			*v = prior
-		}
-	}
-	keep(&m.Connection, prior.Connection, func(a, b string) bool { return same(gcp.KindConnection, a, b) })
-	keep(&m.Endpoint, prior.Endpoint, func(a, b string) bool { return same(gcp.KindEndpoint, a, b) })
-	keep(&m.ExpirationTime, prior.ExpirationTime, sameTime)
-	m.Input = keepTypes(m.Input, prior.Input)
-	m.Output = keepTypes(m.Output, prior.Output)
-}
-
-func sameTime(a, b string) bool {
-	x, errX := time.Parse(time.RFC3339Nano, a)
-	y, errY := time.Parse(time.RFC3339Nano, b)
-	return errX == nil && errY == nil && x.Equal(y)
-}
-
-// keepTypes returns the list with the type spelled as in prior wherever it means the same.
-func keepTypes(list, prior types.List) types.List {
-	columns, ok := columnsOf(list)
-	was, okPrior := columnsOf(prior)
-	if !ok || !okPrior {
-		return list
-	}
-	for i := range columns {
-		if i < len(was) && isKnown(columns[i].typ) && bqml.SameType(columns[i].typ.ValueString(), was[i].typ.ValueString()) {
-			columns[i].typ = was[i].typ
-		}
-	}
-	return listOf(columns)
-}
-
-func listOf(columns []column) types.List {
-	elements := make([]attr.Value, len(columns))
-	for i, c := range columns {
-		elements[i] = types.ObjectValueMust(columnType.AttrTypes, map[string]attr.Value{"name": c.name, "type": c.typ})
-	}
-	return basetypes.NewListValueMust(columnType, elements)
-}
-
 func (m *model) name() gcp.RemoteModelName {
 	return gcp.RemoteModelName{Project: m.Project.ValueString(), Dataset: m.DatasetID.ValueString(), ID: m.ModelID.ValueString()}
+}
+
+func (m *model) writeTimeout() time.Duration {
+	if m.OpenModel.IsNull() {
+		return defaultWriteTimeout
+	}
+	return openModelTimeout
 }
 
 // identity is what the name is made of.
@@ -230,20 +93,38 @@ func (m *model) identity() tfkit.Identity {
 }
 
 // toSpec turns a plan, in which everything that was configured is known, into a spec.
-// before is what was there, nil if nothing was.
-func (m *model) toSpec(before *tfkit.LabelSet, diags *diag.Diagnostics) bqml.ModelSpec {
+// before is what was there, nil if nothing was; config has what is write-only.
+func (m *model) toSpec(before, config *model, diags *diag.Diagnostics) bqml.ModelSpec {
 	diags.Append(m.validate().Errors()...)
+	open := openModelOf(m.OpenModel)
 	spec := bqml.ModelSpec{
 		Name:        m.name(),
 		Input:       domainColumns(m.Input),
 		Output:      domainColumns(m.Output),
+		KMSKey:      m.KMSKey.ValueString(),
+		Probe:       m.probe(),
 		Description: m.Description.ValueString(),
 	}
-	spec.Labels, spec.DropLabels = m.WantedLabels(before)
 	// validate has reported what does not parse.
-	spec.Connection, _ = gcp.ParseName(gcp.KindConnection, m.Connection.ValueString())
-	spec.Endpoint, _ = gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString())
+	var ignored diag.Diagnostics
+	spec.Target, _ = m.endpoint(&ignored)
+	spec.Connection, _ = m.connection(&ignored)
 	spec.Expiration, _ = m.expiration()
+	spec.Open = open.toSpec(openModelOf(config.OpenModel).Token)
+	if isKnown(m.ServiceType) {
+		spec.Service = &bqml.CloudService{Type: m.ServiceType.ValueString(), DocumentProcessor: m.DocumentProcessor.ValueString(), SpeechRecognizer: m.SpeechRecognizer.ValueString()}
+	}
+	if isKnown(open.Deploy) {
+		spec.Deploy = new(open.Deploy.ValueBool())
+	}
+	if before == nil {
+		spec.Labels, spec.DropLabels = m.WantedLabels(nil)
+		return spec
+	}
+	spec.Labels, spec.DropLabels = m.WantedLabels(&before.LabelSet)
+	spec.Untold = m.untold(before)
+	spec.DeployChanged = !open.Deploy.Equal(openModelOf(before.OpenModel).Deploy)
+	spec.ProbeAgain = !before.ProbePassed.ValueBool()
 	return spec
 }
 
@@ -257,16 +138,14 @@ func domainColumns(list types.List) []bqml.Column {
 }
 
 // fromRemote takes what the server has, in the spelling of the state where that
-// means the same. canonical names a project by its id.
-func (m *model) fromRemote(r *bqml.Model, same func(a, b gcp.Name) bool, canonical func(gcp.Name) gcp.Name) {
+// means the same.
+func (m *model) fromRemote(r *bqml.Model, s spelling) {
 	m.ID = types.StringValue(m.name().String())
-	m.Connection = nameValue(gcp.KindConnection, m.Connection, r.Connection, same, canonical)
-	m.Endpoint = nameValue(gcp.KindEndpoint, m.Endpoint, r.Endpoint, same, canonical)
-	if endpoint, err := gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString()); err == nil {
-		m.EndpointURL = types.StringValue(bqml.EndpointURL(endpoint))
-	}
+	m.readConnection(r, s)
+	m.readTarget(r, s)
 	m.Input = remoteColumns(m.Input, r.Input)
 	m.Output = remoteColumns(m.Output, r.Output)
+	m.KMSKey = tfkit.StringOrNull(r.KMSKey, m.KMSKey)
 	m.Description = tfkit.StringOrNull(r.Description, m.Description)
 	m.ReadLabels(r.Labels)
 	m.Location = types.StringValue(r.Location)
@@ -278,15 +157,83 @@ func (m *model) fromRemote(r *bqml.Model, same func(a, b gcp.Name) bool, canonic
 	}
 }
 
-func nameValue(kind gcp.Kind, prior types.String, have gcp.Name, same func(a, b gcp.Name) bool, canonical func(gcp.Name) gcp.Name) types.String {
-	if n, err := gcp.ParseName(kind, prior.ValueString()); err == nil && same(n, have) {
+// readConnection keeps DEFAULT as long as the connection stays the one that it was.
+func (m *model) readConnection(r *bqml.Model, s spelling) {
+	if m.Connection.ValueString() == defaultConnection {
+		have := s.canonical(r.Connection)
+		was, err := gcp.ParseName(gcp.KindConnection, m.EffectiveConnection.ValueString())
+		if err == nil && !s.sameName(was, have) {
+			m.Connection = types.StringValue(have.String())
+		}
+		m.EffectiveConnection = nameValue(gcp.KindConnection, m.EffectiveConnection, r.Connection, s)
+		return
+	}
+	m.Connection = nameValue(gcp.KindConnection, m.Connection, r.Connection, s)
+	m.EffectiveConnection = m.Connection
+}
+
+// readTarget takes what the model calls. What the server does not tell stays.
+func (m *model) readTarget(r *bqml.Model, s spelling) {
+	t := r.Target
+	if t == (bqml.Target{}) { // a service that the API has no name for
+		t.Service = &bqml.CloudService{}
+	}
+	if t.Service == nil {
+		m.ServiceType, m.DocumentProcessor, m.SpeechRecognizer = types.StringNull(), types.StringNull(), types.StringNull()
+	}
+	if t.Open == nil {
+		m.OpenModel = types.ObjectNull(openModelTypes)
+	}
+	if !t.Custom() && t.Hosted == "" {
+		m.Endpoint = types.StringNull()
+	}
+	m.ConnectionRole = types.StringValue(t.Role())
+	m.EndpointURL = tfkit.StringOrNull(r.EndpointURL, types.StringNull())
+	switch {
+	case t.Custom():
+		m.Endpoint = nameValue(gcp.KindEndpoint, m.Endpoint, t.Endpoint, s)
+		if endpoint, err := gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString()); err == nil {
+			m.EndpointURL = types.StringValue(bqml.EndpointURL(endpoint))
+		}
+	case t.Hosted != "":
+		if !isKnown(m.Endpoint) || !s.sameHosted(m.Endpoint.ValueString(), t.Hosted) {
+			m.Endpoint = types.StringValue(t.Hosted)
+		}
+	case t.Service != nil:
+		m.readService(t.Service, s)
+	case t.Open != nil:
+		m.OpenModel = openModelOf(m.OpenModel).read(t.Open).object()
+	}
+}
+
+func (m *model) readService(have *bqml.CloudService, s spelling) {
+	if have.Type != "" {
+		m.ServiceType = types.StringValue(have.Type)
+	}
+	if have.Type != "" && have.Type != bqml.ServiceDocument {
+		m.DocumentProcessor = types.StringNull()
+	}
+	m.ConnectionRole = types.StringValue(bqml.Target{Service: &bqml.CloudService{Type: m.ServiceType.ValueString()}}.Role())
+	switch speech := have.SpeechRecognizer; {
+	case speech == "" || m.SpeechRecognizer.IsNull() && strings.HasSuffix(speech, "/recognizers/_"): // the service's own
+		m.SpeechRecognizer = types.StringNull()
+	case !s.sameResource(m.SpeechRecognizer.ValueString(), speech):
+		m.SpeechRecognizer = types.StringValue(speech)
+	}
+}
+
+func nameValue(kind gcp.Kind, prior types.String, have gcp.Name, s spelling) types.String {
+	if n, err := gcp.ParseName(kind, prior.ValueString()); err == nil && s.sameName(n, have) {
 		return prior
 	}
-	return types.StringValue(canonical(have).String())
+	return types.StringValue(s.canonical(have).String())
 }
 
 func remoteColumns(prior types.List, have []bqml.Column) types.List {
 	if have == nil {
+		if prior.IsUnknown() {
+			return types.ListNull(columnType)
+		}
 		return prior
 	}
 	columns := make([]column, len(have))

@@ -32,7 +32,23 @@ func valid() model {
 		Connection: types.StringValue("projects/p/locations/US/connections/c"),
 		Endpoint:   types.StringValue("https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/endpoints/1"),
 		Input:      columns("text", "string"), Output: columns("scores", "array<float64>"),
-		LabelSet: tfkit.NoLabels(),
+		LabelSet: tfkit.NoLabels(), OpenModel: types.ObjectNull(openModelTypes), Probe: types.ObjectNull(probeTypes),
+	}
+}
+
+// literally compares without looking anything up; project number 42 is p.
+func literally() spelling {
+	projectID := func(p string) (string, error) {
+		if p == "42" {
+			return "p", nil
+		}
+		return p, nil
+	}
+	return spelling{
+		sameName:     func(a, b gcp.Name) bool { return a.Canonical(projectID) == b.Canonical(projectID) },
+		sameHosted:   func(a, b string) bool { return a == b },
+		sameResource: func(a, b string) bool { return a == b },
+		canonical:    func(n gcp.Name) gcp.Name { return n.Canonical(projectID) },
 	}
 }
 
@@ -84,7 +100,7 @@ func TestToSpec(t *testing.T) {
 	m.Labels = types.MapValueMust(types.StringType, map[string]attr.Value{"a": types.StringValue("b")})
 	var diags diag.Diagnostics
 	m.TerraformLabels = m.Labels
-	s := m.toSpec(nil, &diags)
+	s := m.toSpec(nil, &m, &diags)
 	if diags.HasError() || s.Name.String() != "projects/p/datasets/d/models/m" || s.Endpoint.ID != "1" || s.Connection.Location != "US" ||
 		s.Input[0] != (bqml.Column{Name: "text", Type: "string"}) || s.Labels["a"] != "b" || s.Expiration.UnixMilli() != 4102444800000 {
 		t.Errorf("%+v, %v", s, diags)
@@ -94,19 +110,11 @@ func TestToSpec(t *testing.T) {
 // What the server spells otherwise keeps the spelling of the state; what it has
 // otherwise is taken, in canonical form.
 func TestFromRemote(t *testing.T) {
-	projectID := func(p string) (string, error) {
-		if p == "42" {
-			return "p", nil
-		}
-		return p, nil
-	}
-	same := func(a, b gcp.Name) bool { return a.Canonical(projectID) == b.Canonical(projectID) }
-	canonical := func(n gcp.Name) gcp.Name { return n.Canonical(projectID) }
 	remote := func() *bqml.Model {
 		return &bqml.Model{
 			Location:   "US",
 			Connection: gcp.Name{Project: "42", Location: "us", Kind: gcp.KindConnection, ID: "c"},
-			Endpoint:   gcp.Name{Project: "42", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "1"},
+			Target:     bqml.Target{Endpoint: gcp.Name{Project: "42", Location: "us-central1", Kind: gcp.KindEndpoint, ID: "1"}},
 			Input:      []bqml.Column{{Name: "text", Type: "STRING"}}, Output: []bqml.Column{{Name: "scores", Type: "ARRAY<FLOAT64>"}},
 			Expiration: time.UnixMilli(4102444800000),
 		}
@@ -114,7 +122,7 @@ func TestFromRemote(t *testing.T) {
 	m := valid()
 	m.ExpirationTime = types.StringValue("2100-01-01T01:00:00+01:00")
 	before := m
-	m.fromRemote(remote(), same, canonical)
+	m.fromRemote(remote(), literally())
 	if m.Connection != before.Connection || m.Endpoint != before.Endpoint || !m.Input.Equal(before.Input) || !m.Output.Equal(before.Output) || m.ExpirationTime != before.ExpirationTime {
 		t.Errorf("a spelling was lost: %+v", m)
 	}
@@ -125,40 +133,35 @@ func TestFromRemote(t *testing.T) {
 	r := remote()
 	r.Endpoint.ID, r.Expiration = "2", time.Time{}
 	r.Output = []bqml.Column{{Name: "score", Type: "FLOAT64"}}
-	m.fromRemote(r, same, canonical)
+	m.fromRemote(r, literally())
 	if m.Endpoint.ValueString() != "projects/p/locations/us-central1/endpoints/2" || !m.Output.Equal(columns("score", "FLOAT64")) || !m.ExpirationTime.IsNull() {
 		t.Errorf("drift is not shown: %+v", m)
 	}
 
 	imported := model{Project: types.StringValue("p"), DatasetID: types.StringValue("d"), ModelID: types.StringValue("m")}
-	imported.fromRemote(remote(), same, canonical)
+	imported.fromRemote(remote(), literally())
 	if imported.Connection.ValueString() != "projects/p/locations/us/connections/c" || !imported.Input.Equal(columns("text", "STRING")) || imported.ExpirationTime.ValueString() != "2100-01-01T00:00:00Z" {
 		t.Errorf("import: %+v", imported)
 	}
 
 	r.Input, r.Output = nil, nil // a server that does not tell
-	m.fromRemote(r, same, canonical)
+	m.fromRemote(r, literally())
 	if !m.Output.Equal(columns("score", "FLOAT64")) {
 		t.Errorf("columns that the server does not tell were dropped: %s", m.Output)
 	}
 }
 
 func TestKeepSpelling(t *testing.T) {
-	same := func(kind gcp.Kind, a, b string) bool {
-		x, errX := gcp.ParseName(kind, a)
-		y, errY := gcp.ParseName(kind, b)
-		return errX == nil && errY == nil && x.Canonical(nil) == y.Canonical(nil)
-	}
 	prior, plan := valid(), valid()
 	plan.Connection = types.StringValue("projects/p/locations/us/connections/c")
 	plan.Endpoint = types.StringValue("projects/p/locations/us-central1/endpoints/1")
 	plan.Output = columns("scores", "ARRAY< FLOAT64 >")
-	plan.keepSpelling(&prior, same)
+	plan.keepSpelling(&prior, literally())
 	if plan.Connection != prior.Connection || plan.Endpoint != prior.Endpoint || !plan.Output.Equal(prior.Output) {
 		t.Errorf("equivalent spellings make a difference: %+v", plan)
 	}
 	plan.Endpoint, plan.Output, plan.Input = types.StringUnknown(), columns("scores", "FLOAT64"), types.ListUnknown(columnType)
-	plan.keepSpelling(&prior, same)
+	plan.keepSpelling(&prior, literally())
 	if !plan.Endpoint.IsUnknown() || !plan.Output.Equal(columns("scores", "FLOAT64")) || !plan.Input.IsUnknown() {
 		t.Errorf("differences were lost: %+v", plan)
 	}

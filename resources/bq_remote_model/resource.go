@@ -2,25 +2,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package bqremotemodel is gcpml_bq_remote_model: a BigQuery model that predicts by
-// calling a Vertex AI endpoint.
+// calling something outside of BigQuery.
 package bqremotemodel
 
 import (
 	"context"
 	"errors"
-	"regexp"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/bqml"
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -40,9 +32,11 @@ const TypeName = "gcpml_bq_remote_model"
 
 const kind = "BigQuery remote model"
 
-// The DDL takes seconds, the grant that it waits for minutes.
+// The DDL takes seconds, the grant that it waits for minutes, and an open model that
+// BigQuery deploys most of an hour.
 const (
 	defaultWriteTimeout = 30 * time.Minute
+	openModelTimeout    = 2 * time.Hour
 	defaultReadTimeout  = 10 * time.Minute
 )
 
@@ -64,66 +58,6 @@ func (*Resource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *r
 func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = tfkit.IdentitySchema(map[string]string{"dataset_id": "Dataset of the model.", "model_id": "Id of the model."},
 		map[string]string{"project": "Project id of the dataset. Defaults to the provider's."})
-}
-
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-
-// Schema describes the attributes.
-func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	keep := stringplanmodifier.UseNonNullStateForUnknown()
-	id := []validator.String{tfkit.Matches(idPattern, "Invalid id", "letters, digits and underscores"), stringvalidator.LengthAtMost(1024)}
-	columns := func(description string) schema.ListNestedAttribute {
-		return schema.ListNestedAttribute{
-			Required: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: description,
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"name": schema.StringAttribute{Required: true, MarkdownDescription: "Name of the column, and of the field of the endpoint's request or response."},
-				"type": schema.StringAttribute{Required: true, MarkdownDescription: "`BOOL`, `INT64`, `FLOAT64`, `NUMERIC`, `BIGNUMERIC`, `STRING`, or `ARRAY<…>` of one of them. Case and spaces do not matter."},
-			}},
-		}
-	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A BigQuery model of which the predictions (`ML.PREDICT`) are made by a Vertex AI endpoint.\n\n" +
-			"It is made by `CREATE MODEL … REMOTE WITH CONNECTION`, which never replaces a model that exists. A changed connection, endpoint, input or output is an update in place by `CREATE OR REPLACE MODEL`, during which the name stays usable. " +
-			"Right after the connection was granted its role, BigQuery refuses the statement until the grant is effective; it is retried for `iam_propagation_timeout`.",
-		Attributes: tfkit.WithLabels("the model", tfkit.WithDeletionPolicy("the model", map[string]schema.Attribute{
-			"id": schema.StringAttribute{
-				Computed: true, PlanModifiers: []planmodifier.String{keep},
-				MarkdownDescription: "`projects/PROJECT/datasets/DATASET_ID/models/MODEL_ID`.",
-			},
-			"project": schema.StringAttribute{
-				Optional: true, Computed: true, PlanModifiers: []planmodifier.String{keep}, Validators: []validator.String{tfkit.ProjectID()},
-				MarkdownDescription: "Project id of the dataset, which also runs the DDL jobs. Default: the provider's project. A change replaces the model.",
-			},
-			"dataset_id": schema.StringAttribute{
-				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
-				MarkdownDescription: "Dataset, which must exist in the location of the connection. A change replaces the model.",
-			},
-			"model_id": schema.StringAttribute{
-				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
-				MarkdownDescription: "Id of the model. A change replaces the model.",
-			},
-			"connection_name": schema.StringAttribute{
-				Required:            true,
-				MarkdownDescription: "Connection whose service account calls the endpoint: `projects/PROJECT/locations/LOCATION/connections/ID`, as the `id` of a `gcpml_bq_connection`.",
-			},
-			"endpoint": schema.StringAttribute{
-				Required: true,
-				MarkdownDescription: "Shared public Vertex AI endpoint: `projects/PROJECT/locations/LOCATION/endpoints/ID`, as the `id` of a `gcpml_vertex_endpoint_deployment`, or its `https` URL. " +
-					"A connection in a region needs an endpoint in the same region, one in `US` or `EU` an endpoint inside of it. Dedicated and private endpoints are refused.",
-			},
-			"input":           columns("Columns that the model takes, in this order. The query of a prediction must have a column of each name."),
-			"output":          columns("Columns that the model returns, in this order. A single one may have any name."),
-			"description":     schema.StringAttribute{Optional: true, MarkdownDescription: "Description."},
-			"expiration_time": schema.StringAttribute{Optional: true, MarkdownDescription: "When BigQuery deletes the model, in RFC 3339 with at most milliseconds, such as `2031-12-31T23:59:59Z`. Without it the model does not expire, also in a dataset with a default expiration."},
-			"iam_propagation_timeout": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "How long a refusal of the connection's service account is retried, from the first one on, while a grant takes effect. Default `10m`; `0s` fails at once.",
-			},
-			"location":     schema.StringAttribute{Computed: true, PlanModifiers: []planmodifier.String{keep}, MarkdownDescription: "Location of the dataset."},
-			"endpoint_url": schema.StringAttribute{Computed: true, PlanModifiers: []planmodifier.String{keep}, MarkdownDescription: "URL that the model calls, the value of its `ENDPOINT` option."},
-		})),
-		Blocks: map[string]schema.Block{"timeouts": timeouts.BlockAll(ctx)},
-	}
 }
 
 // Configure takes the clients.
@@ -152,7 +86,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	var plan, config, prior model
-	var labels *tfkit.LabelSet
+	var before *model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	if !req.State.Raw.IsNull() {
@@ -162,7 +96,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	if !req.State.Raw.IsNull() {
-		labels = &prior.LabelSet
+		before = &prior
 		if tfkit.SameProject(ctx, r.clients, prior.Project, plan.Project) {
 			plan.Project = prior.Project
 		} else {
@@ -171,14 +105,14 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		if plan.identity().Replaces(prior.identity()) {
 			tfkit.PlanDestroy(ctx, req.State, kind, &resp.Diagnostics)
 		}
-		plan.keepSpelling(&prior, func(kind gcp.Kind, a, b string) bool {
-			x, errX := gcp.ParseName(kind, a)
-			y, errY := gcp.ParseName(kind, b)
-			return errX == nil && errY == nil && r.service.SameName(ctx, x, y)
-		})
+		plan.keepSpelling(&prior, r.spelling(ctx))
 	}
-	plan.complete(&config, labels, r.clients, &resp.Diagnostics)
+	plan.complete(&config, before, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+	if !openModelOf(config.OpenModel).Token.IsNull() && (before == nil || !plan.callsTheSame(before)) {
+		resp.Diagnostics.AddAttributeWarning(path.Root("open_model").AtName("hugging_face_token_wo"), "The token will be in BigQuery's job history",
+			"It is part of the statement, which BigQuery keeps in the project's job history and audit logs. Use a token that can only read this model, and revoke it afterwards.")
+	}
 	if plan.Endpoint.Equal(prior.Endpoint) {
 		return
 	}
@@ -209,22 +143,31 @@ func (r *Resource) options(ctx context.Context, m *model, p *tfkit.Private) bqml
 	}
 }
 
-func (r *Resource) fromRemote(ctx context.Context, m *model, remote *bqml.Model) {
-	m.fromRemote(remote,
-		func(a, b gcp.Name) bool { return r.service.SameName(ctx, a, b) },
-		func(n gcp.Name) gcp.Name {
-			return n.Canonical(func(p string) (string, error) { return r.clients.ProjectID(ctx, p) })
-		})
+func (r *Resource) spelling(ctx context.Context) spelling {
+	return spellingOf(ctx, r.clients, r.service)
+}
+
+// made takes over what the server has after a create or update that got that far, and
+// tells what is worth knowing about it.
+func (r *Resource) made(ctx context.Context, m *model, remote *bqml.Model, err error, diags *diag.Diagnostics) {
+	m.fromRemote(remote, r.spelling(ctx))
+	if err != nil {
+		m.probeAgain()
+	}
+	for _, notice := range remote.Notices {
+		diags.AddAttributeWarning(path.Root("input"), "The "+kind+" "+m.ID.ValueString()+" has no input and output", sentence(notice))
+	}
 }
 
 // Create runs the DDL and sets what it cannot set.
 func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var m model
+	var m, config model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
-	timeout, d := m.Timeouts.Create(ctx, defaultWriteTimeout)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	timeout, d := m.Timeouts.Create(ctx, m.writeTimeout())
 	resp.Diagnostics.Append(d...)
 	m.PlanLabels(nil, r.clients.Config().DefaultLabels) // with what was unknown during plan
-	spec := m.toSpec(nil, &resp.Diagnostics)
+	spec := m.toSpec(nil, &config, &resp.Diagnostics)
 	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
@@ -238,6 +181,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	switch {
 	case gcp.IsInterrupted(ctx, err):
+		m.probeAgain()
 		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
 		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
 	case remote == nil:
@@ -245,7 +189,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		return
 	default:
 		planned := m.LabelSet
-		r.fromRemote(ctx, &m, remote)
+		r.made(ctx, &m, remote, err, &resp.Diagnostics)
 		m.LabelSet = planned.Applied(remote.Labels)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 		if err != nil {
@@ -282,21 +226,22 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		m.ImportLabels(remote.Labels, r.clients.Config().DefaultLabels)
 		tfkit.ReadDeletionPolicy(&m.DeletionPolicy, r.clients)
 	}
-	r.fromRemote(ctx, &m, remote)
+	m.fromRemote(remote, r.spelling(ctx))
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 }
 
 // Update replaces the model in place, or only patches it.
 func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var m, state model
+	var m, state, config model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
-	timeout, d := m.Timeouts.Update(ctx, defaultWriteTimeout)
+	timeout, d := m.Timeouts.Update(ctx, m.writeTimeout())
 	resp.Diagnostics.Append(d...)
 	m.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
-	spec := m.toSpec(&state.LabelSet, &resp.Diagnostics)
+	spec := m.toSpec(&state, &config, &resp.Diagnostics)
 	m.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
@@ -307,24 +252,27 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		private.Incarnation = gcp.NewIncarnation()
 	}
 	remote, err := r.service.UpdateModel(ctx, spec, r.options(ctx, &m, &private))
-	if err == nil {
+	probed := err == nil || errors.As(err, new(*bqml.ProbeError))
+	if probed {
 		remember(&private, remote)
+	} else {
+		m.keepUntold(&state)
 	}
 	switch {
 	case gcp.IsInterrupted(ctx, err):
+		m.probeAgain()
 		tfkit.SetPartial(ctx, &resp.State, &m, &resp.Diagnostics)
 		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "update", kind, m.ID.ValueString(), err)
-	case err != nil:
-		addError(&resp.Diagnostics, "update", m.ID.ValueString(), err)
-		if remote != nil {
-			r.fromRemote(ctx, &m, remote)
-			resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
-		}
-	default:
+	case remote != nil:
 		planned := m.LabelSet
-		r.fromRemote(ctx, &m, remote)
-		m.LabelSet = planned.Applied(remote.Labels)
+		r.made(ctx, &m, remote, err, &resp.Diagnostics)
+		if probed {
+			m.LabelSet = planned.Applied(remote.Labels)
+		}
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	}
+	if err != nil && !gcp.IsInterrupted(ctx, err) {
+		addError(&resp.Diagnostics, "update", m.ID.ValueString(), err)
 	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 }

@@ -98,8 +98,13 @@ func attributes(changes map[string]string) map[string]string {
 	return a
 }
 
-func render(changes map[string]string) string {
-	a := attributes(changes)
+// spellings cannot be known on import: the server has us where the configuration has US.
+var spellings = []string{"connection_name", "effective_connection_name"}
+
+func render(changes map[string]string) string { return resourceOf(attributes(changes)) }
+
+// resourceOf is the connection and a model with these arguments.
+func resourceOf(a map[string]string) string {
 	body := ""
 	for _, k := range slices.Sorted(maps.Keys(a)) {
 		if k == "timeouts" {
@@ -168,8 +173,8 @@ func lifecycle(t *testing.T, flags ...string) {
 			// The server reports the connection in us, which means the same as US: what
 			// matters is that the import block plans no change.
 			{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID},
-			{ResourceName: address, ImportState: true, ImportStateId: "ds.m", ImportStateVerify: true, ImportStateVerifyIgnore: []string{"connection_name"}},
-			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/ds/m", ImportStateVerify: true, ImportStateVerifyIgnore: []string{"connection_name"}},
+			{ResourceName: address, ImportState: true, ImportStateId: "ds.m", ImportStateVerify: true, ImportStateVerifyIgnore: spellings},
+			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/ds/m", ImportStateVerify: true, ImportStateVerifyIgnore: spellings},
 			{ // Other spellings of the same are no change.
 				Config: twin.Config(render(map[string]string{
 					"endpoint": `"https://us-central1-aiplatform.googleapis.com/v1/` + one + `"`,
@@ -193,7 +198,7 @@ func lifecycle(t *testing.T, flags ...string) {
 				},
 			},
 			// Spellings cannot be known on import; here they are the canonical ones.
-			{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"timeouts", "input.0.type", "input.1.type", "expiration_time", "connection_name"}},
+			{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: append([]string{"timeouts", "input.0.type", "input.1.type", "expiration_time"}, spellings...)},
 			{ // Only the core changes: what the patch wrote before must still be there.
 				Config:           twin.Config(render(merge(full, map[string]string{"endpoint": `"` + one + `"`}))),
 				ConfigPlanChecks: action(plancheck.ResourceActionUpdate),
@@ -404,8 +409,8 @@ func TestAccRemoteModelInvalid(t *testing.T) {
 		changes map[string]string
 		want    string
 	}{
-		"input without output":       {map[string]string{"output": ""}, `"output" is required`},
-		"output without input":       {map[string]string{"input": ""}, `"input" is required`},
+		"input without output":       {map[string]string{"output": ""}, `Missing output`},
+		"output without input":       {map[string]string{"input": ""}, `Missing input`},
 		"empty output":               {map[string]string{"output": "[]"}, `(?s)output.*at least 1`},
 		"unknown type":               {map[string]string{"input": `[{ name = "x", type = "BYTES" }]`}, `Invalid column type`},
 		"nested array":               {map[string]string{"input": `[{ name = "x", type = "ARRAY<ARRAY<INT64>>" }]`}, `Invalid column type`},
@@ -455,24 +460,62 @@ func TestAccRemoteModelInvalid(t *testing.T) {
 func TestAccRemoteModelUnknown(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
-	known := attributes(map[string]string{
+	base := attributes(map[string]string{
 		"description": `"text"`, "labels": `{ team = "a" }`, "expiration_time": `"2099-01-01T00:00:00Z"`, "iam_propagation_timeout": `"1m"`, "project": `"` + acctest.Project + `"`,
+		"kms_key_name": `"` + keys + `k"`, "probe": `{ rows = [jsonencode({ text = "fine" })] }`, "deletion_policy": `"DELETE"`,
 	})
-	for _, unknown := range append(slices.Sorted(maps.Keys(known)), "input name", "output type") {
-		t.Run(unknown, func(t *testing.T) {
-			changes, source := maps.Clone(known), known[unknown]
-			switch unknown {
-			case "input name":
-				changes["input"], source = `[{ name = terraform_data.x.output, type = "STRING" }]`, `"text"`
-			case "output type":
-				changes["output"], source = `[{ name = "scores", type = terraform_data.x.output }]`, `"FLOAT64"`
-			default:
-				changes[unknown] = "terraform_data.x.output"
-			}
+	names := func(more map[string]string) map[string]string {
+		return merge(map[string]string{"dataset_id": `"ds"`, "model_id": `"m"`, "connection_name": "gcpml_bq_connection.c.id"}, more)
+	}
+	document := names(map[string]string{"remote_service_type": `"CLOUD_AI_DOCUMENT_V1"`, "document_processor": `"a1"`})
+	speech := names(map[string]string{"remote_service_type": `"CLOUD_AI_SPEECH_TO_TEXT_V2"`, "speech_recognizer": `"` + recognizer + `"`})
+	type sweep struct {
+		known         map[string]string
+		unknown, from string // where, and what it turns out to be; where may name a part
+		part          string // of the attribute, with terraform_data.x.output in it
+	}
+	sweeps := map[string]sweep{
+		"input name":    {base, "input", `"text"`, `[{ name = terraform_data.x.output, type = "STRING" }]`},
+		"output type":   {base, "output", `"ARRAY<FLOAT64>"`, `[{ name = "scores", type = terraform_data.x.output }]`},
+		"probe query":   {base, "probe", `"SELECT 'a' AS text"`, `{ query = terraform_data.x.output }`},
+		"probe rows":    {base, "probe", `[jsonencode({ text = "a" })]`, `{ rows = terraform_data.x.output }`},
+		"probe value":   {base, "probe", `"a"`, `{ rows = [jsonencode({ text = terraform_data.x.output })] }`},
+		"hosted":        {names(map[string]string{"endpoint": ""}), "endpoint", `"gemini-2.5-flash"`, "terraform_data.x.output"},
+		"without input": {names(map[string]string{"endpoint": ""}), "endpoint", `"` + one + `"`, "terraform_data.x.output"},
+	}
+	for _, known := range []map[string]string{base, document, speech} {
+		for unknown := range known {
+			sweeps[unknown+" of "+known["remote_service_type"]] = sweep{known, unknown, known[unknown], "terraform_data.x.output"}
+		}
+	}
+	const affinity = `{ reservation_affinity_type = "SPECIFIC_RESERVATION", key = "compute.googleapis.com/reservation-name", values = ["projects/p/zones/z/reservations/r"] }`
+	parts := map[string]string{
+		"hugging_face_model_id": `"google/gemma-3-1b-it"`, "hugging_face_token_wo": `"hf"`, "hugging_face_token_wo_version": `"1"`, "machine_type": `"g2-standard-12"`, "min_replica_count": "1",
+		"max_replica_count": "2", "endpoint_idle_ttl": `"8h"`, "deploy_model": "true", "reservation_affinity": affinity,
+	}
+	openModel := func(parts map[string]string) string {
+		text := "{\n"
+		for _, k := range slices.Sorted(maps.Keys(parts)) {
+			text += "    " + k + " = " + parts[k] + "\n"
+		}
+		return text + "  }"
+	}
+	for part, from := range parts {
+		sweeps["open_model."+part] = sweep{names(nil), "open_model", from, openModel(merge(parts, map[string]string{part: "terraform_data.x.output"}))}
+	}
+	sweeps["open_model"] = sweep{names(nil), "open_model", `{ hugging_face_model_id = "google/gemma-3-1b-it" }`, "terraform_data.x.output"}
+	sweeps["model_garden_model_name"] = sweep{names(nil), "open_model", `"publishers/p/models/m@1"`, `{ model_garden_model_name = terraform_data.x.output }`}
+	for part, from := range map[string]string{"reservation_affinity_type": `"SPECIFIC_RESERVATION"`, "key": `"compute.googleapis.com/reservation-name"`, "values": `["projects/p/zones/z/reservations/r"]`} {
+		at := regexp.MustCompile(`\b` + part + ` = ("[^"]*"|\[[^\]]*\])`)
+		sweeps["reservation "+part] = sweep{names(nil), "open_model", from, openModel(merge(parts, map[string]string{"reservation_affinity": at.ReplaceAllString(affinity, part+" = terraform_data.x.output")}))}
+	}
+	for name, c := range sweeps {
+		t.Run(name, func(t *testing.T) {
+			changes := merge(c.known, map[string]string{c.unknown: c.part})
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories,
 				CheckDestroy:             destroyed(twin, t),
-				Steps:                    []resource.TestStep{{Config: twin.Config("resource \"terraform_data\" \"x\" {\n  input = " + source + "\n}\n" + render(changes))}},
+				Steps:                    []resource.TestStep{{Config: twin.Config("resource \"terraform_data\" \"x\" {\n  input = " + c.from + "\n}\n" + resourceOf(changes))}},
 			})
 		})
 	}

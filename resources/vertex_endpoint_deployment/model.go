@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -26,63 +25,30 @@ import (
 // their values, so they stay framework maps.
 type model struct {
 	tfkit.LabelSet
-	ID                   types.String   `tfsdk:"id"`
-	Project              types.String   `tfsdk:"project"`
-	Location             types.String   `tfsdk:"location"`
-	EndpointID           types.String   `tfsdk:"endpoint_id"`
-	DisplayName          types.String   `tfsdk:"display_name"`
-	Description          types.String   `tfsdk:"description"`
-	Deployments          types.Map      `tfsdk:"deployments"`
-	Traffic              types.Map      `tfsdk:"traffic"`
-	Rollout              types.Object   `tfsdk:"rollout"`
-	DesiredState         types.String   `tfsdk:"desired_state"`
-	EffectiveTraffic     types.Map      `tfsdk:"effective_traffic"`
-	Deployed             types.Map      `tfsdk:"deployed"`
-	ForceDestroy         types.Bool     `tfsdk:"force_destroy"`
-	DedicatedEndpointDNS types.String   `tfsdk:"dedicated_endpoint_dns"`
-	CreateTime           types.String   `tfsdk:"create_time"`
-	DeletionPolicy       types.String   `tfsdk:"deletion_policy"`
-	Timeouts             timeouts.Value `tfsdk:"timeouts"`
+	ID                                  types.String   `tfsdk:"id"`
+	Project                             types.String   `tfsdk:"project"`
+	Location                            types.String   `tfsdk:"location"`
+	EndpointID                          types.String   `tfsdk:"endpoint_id"`
+	DisplayName                         types.String   `tfsdk:"display_name"`
+	Description                         types.String   `tfsdk:"description"`
+	Deployments                         types.Map      `tfsdk:"deployments"`
+	Traffic                             types.Map      `tfsdk:"traffic"`
+	Rollout                             types.Object   `tfsdk:"rollout"`
+	DesiredState                        types.String   `tfsdk:"desired_state"`
+	EncryptionSpec                      types.Object   `tfsdk:"encryption_spec"`
+	Network                             types.String   `tfsdk:"network"`
+	PrivateServiceConnectConfig         types.Object   `tfsdk:"private_service_connect_config"`
+	DedicatedEndpointEnabled            types.Bool     `tfsdk:"dedicated_endpoint_enabled"`
+	PredictRequestResponseLoggingConfig types.Object   `tfsdk:"predict_request_response_logging_config"`
+	ClientConnectionConfig              types.Object   `tfsdk:"client_connection_config"`
+	EffectiveTraffic                    types.Map      `tfsdk:"effective_traffic"`
+	Deployed                            types.Map      `tfsdk:"deployed"`
+	ForceDestroy                        types.Bool     `tfsdk:"force_destroy"`
+	DedicatedEndpointDNS                types.String   `tfsdk:"dedicated_endpoint_dns"`
+	CreateTime                          types.String   `tfsdk:"create_time"`
+	DeletionPolicy                      types.String   `tfsdk:"deletion_policy"`
+	Timeouts                            timeouts.Value `tfsdk:"timeouts"`
 }
-
-type deployment struct {
-	Model              types.String `tfsdk:"model"`
-	DedicatedResources types.Object `tfsdk:"dedicated_resources"`
-}
-
-type dedicatedResources struct {
-	MachineType      types.String `tfsdk:"machine_type"`
-	AcceleratorType  types.String `tfsdk:"accelerator_type"`
-	AcceleratorCount types.Int32  `tfsdk:"accelerator_count"`
-	MinReplicaCount  types.Int32  `tfsdk:"min_replica_count"`
-	MaxReplicaCount  types.Int32  `tfsdk:"max_replica_count"`
-}
-
-type deployed struct {
-	ID               types.String `tfsdk:"id"`
-	Model            types.String `tfsdk:"model"`
-	ModelVersionID   types.String `tfsdk:"model_version_id"`
-	MachineType      types.String `tfsdk:"machine_type"`
-	AcceleratorType  types.String `tfsdk:"accelerator_type"`
-	AcceleratorCount types.Int32  `tfsdk:"accelerator_count"`
-	MinReplicaCount  types.Int32  `tfsdk:"min_replica_count"`
-	MaxReplicaCount  types.Int32  `tfsdk:"max_replica_count"`
-	Traffic          types.Int32  `tfsdk:"traffic"`
-	CreateTime       types.String `tfsdk:"create_time"`
-}
-
-var (
-	resourcesType = map[string]attr.Type{
-		"machine_type": types.StringType, "accelerator_type": types.StringType, "accelerator_count": types.Int32Type,
-		"min_replica_count": types.Int32Type, "max_replica_count": types.Int32Type,
-	}
-	deploymentType = map[string]attr.Type{"model": types.StringType, "dedicated_resources": types.ObjectType{AttrTypes: resourcesType}}
-	deployedType   = map[string]attr.Type{
-		"id": types.StringType, "model": types.StringType, "model_version_id": types.StringType,
-		"machine_type": types.StringType, "accelerator_type": types.StringType, "accelerator_count": types.Int32Type,
-		"min_replica_count": types.Int32Type, "max_replica_count": types.Int32Type, "traffic": types.Int32Type, "create_time": types.StringType,
-	}
-)
 
 // name is the endpoint's name, built from what is configured: Google answers with
 // the project's number.
@@ -157,22 +123,6 @@ func (m *model) deployments(ctx context.Context, diags *diag.Diagnostics) (known
 	return known, keys
 }
 
-// resources decodes dedicated_resources; ok is false while it is unknown.
-func (d deployment) resources(ctx context.Context, diags *diag.Diagnostics) (r dedicatedResources, ok bool) {
-	if d.DedicatedResources.IsUnknown() || d.DedicatedResources.IsNull() {
-		return r, false
-	}
-	diags.Append(d.DedicatedResources.As(ctx, &r, basetypes.ObjectAsOptions{})...)
-	return r, true
-}
-
-func (r dedicatedResources) toSpec() vertex.Resources {
-	return vertex.Resources{
-		MachineType: r.MachineType.ValueString(), AcceleratorType: r.AcceleratorType.ValueString(), AcceleratorCount: r.AcceleratorCount.ValueInt32(),
-		MinReplicas: r.MinReplicaCount.ValueInt32(), MaxReplicas: max(r.MaxReplicaCount.ValueInt32(), r.MinReplicaCount.ValueInt32()),
-	}
-}
-
 // had is what state says is deployed, by key; empty when there is no state yet.
 func (m *model) had(ctx context.Context, diags *diag.Diagnostics) map[string]deployed {
 	out := map[string]deployed{}
@@ -206,7 +156,7 @@ func (m *model) toSpec(ctx context.Context, state *model, diags *diag.Diagnostic
 	spec := vertex.EndpointSpec{
 		Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
 		Deployments: map[string]vertex.Deployment{}, Traffic: m.traffic(ctx, diags),
-		Rollout: m.rollout(ctx, diags).toSpec(ctx, diags), Paused: m.paused(),
+		Config: m.config(ctx, diags), Rollout: m.rollout(ctx, diags).toSpec(ctx, diags), Paused: m.paused(),
 	}
 	spec.Labels, spec.DropLabels = m.WantedLabels(labelsOf(state))
 	had := state.had(ctx, diags)
@@ -227,17 +177,18 @@ func (m *model) toSpec(ctx context.Context, state *model, diags *diag.Diagnostic
 		if was, ok := before[key]; ok && !isNumber(name.Version) && was.Model.Equal(d.Model) && had[key].ModelVersionID.ValueString() != "" {
 			name.Version = had[key].ModelVersionID.ValueString()
 		}
-		resources, _ := d.resources(ctx, diags)
-		spec.Deployments[key] = vertex.Deployment{Model: name, Resources: resources.toSpec()}
+		resources, settings := d.toSpec(ctx, diags)
+		spec.Deployments[key] = vertex.Deployment{Model: name, Resources: resources, Settings: settings}
 	}
 	return spec
 }
 
 func isNumber(version string) bool { return version != "" && strings.Trim(version, "0123456789") == "" }
 
-// keepSpelling keeps the names of models in state where the planned ones mean the
-// same.
-func (m *model) keepSpelling(ctx context.Context, state *model, same tfkit.Equivalence, diags *diag.Diagnostics) {
+// keepSpelling keeps the names of the network, of models and of pools in state where
+// the planned ones mean the same.
+func (m *model) keepSpelling(ctx context.Context, state *model, same spelling, diags *diag.Diagnostics) {
+	keep(&m.Network, state.Network, same.path)
 	before, _ := state.deployments(ctx, diags)
 	now, keys := m.deployments(ctx, diags)
 	if len(keys) == 0 {
@@ -246,10 +197,18 @@ func (m *model) keepSpelling(ctx context.Context, state *model, same tfkit.Equiv
 	elements := maps.Clone(m.Deployments.Elements())
 	for key, d := range now {
 		was, ok := before[key]
-		if !ok || d.Model.IsUnknown() || was.Model.IsNull() || d.Model.Equal(was.Model) || !same.Equal(d.Model.ValueString(), was.Model.ValueString()) {
+		if !ok {
 			continue
 		}
-		elements[key] = types.ObjectValueMust(deploymentType, map[string]attr.Value{"model": was.Model, "dedicated_resources": d.DedicatedResources})
+		keep(&d.Model, was.Model, same.model)
+		keep(&d.SharedResources, was.SharedResources, same.pool)
+		elements[key] = object(ctx, deploymentType, d, diags)
 	}
 	m.Deployments = types.MapValueMust(types.ObjectType{AttrTypes: deploymentType}, elements)
+}
+
+func keep(now *types.String, was types.String, same tfkit.Equivalence) {
+	if !now.IsNull() && !now.IsUnknown() && !was.IsNull() && same.Equal(now.ValueString(), was.ValueString()) {
+		*now = was
+	}
 }

@@ -21,7 +21,7 @@ import (
 
 const bert = "projects/p/locations/us-central1/models/bert"
 
-var sameModel = tfkit.SameName(gcp.KindModel, nil)
+var sameModel = newSpelling(nil)
 
 type shares = map[string]int32
 
@@ -29,12 +29,16 @@ type shares = map[string]int32
 func res(machine string, minReplicas int32, maxReplicas *int32) attr.Value {
 	return types.ObjectValueMust(resourcesType, map[string]attr.Value{
 		"machine_type": types.StringValue(machine), "accelerator_type": types.StringNull(), "accelerator_count": types.Int32Null(),
-		"min_replica_count": types.Int32Value(minReplicas), "max_replica_count": types.Int32PointerValue(maxReplicas),
+		"min_replica_count": types.Int32Value(minReplicas), "max_replica_count": types.Int32PointerValue(maxReplicas), "required_replica_count": types.Int32Null(),
+		"autoscaling_metric_specs": types.ListNull(types.ObjectType{AttrTypes: metricType}), "spot": types.BoolNull(), "reservation_affinity": types.ObjectNull(reservationType),
 	})
 }
 
 func dep(model string, resources attr.Value) attr.Value {
-	return types.ObjectValueMust(deploymentType, map[string]attr.Value{"model": types.StringValue(model), "dedicated_resources": resources})
+	return types.ObjectValueMust(deploymentType, map[string]attr.Value{
+		"model": types.StringValue(model), "dedicated_resources": resources, "automatic_resources": types.ObjectNull(automaticType),
+		"shared_resources": types.StringNull(), "service_account": types.StringNull(), "enable_access_logging": types.BoolNull(), "disable_container_logging": types.BoolNull(),
+	})
 }
 
 func deps(of map[string]attr.Value) types.Map {
@@ -52,7 +56,7 @@ func before(deployments types.Map, traffic types.Map) model {
 
 func served(id, key, version string, seconds int64, resources vertex.Resources) vertex.Deployed {
 	return vertex.Deployed{
-		ID: id, Key: key, Dedicated: true, Resources: resources, Object: vertex.Object{CreateTime: time.Unix(seconds, 0).UTC()},
+		ID: id, Key: key, Resources: resources, Object: vertex.Object{CreateTime: time.Unix(seconds, 0).UTC()},
 		Model: gcp.Name{Project: "p", Location: "us-central1", Kind: gcp.KindModel, ID: "bert", Version: version},
 	}
 }
@@ -188,7 +192,7 @@ func TestToSpecPinsVersions(t *testing.T) {
 		if got := spec.Deployments["main"].Model.Version; got != want {
 			t.Errorf("%s is version %q, want %q", model, got, want)
 		}
-		if !slices.Equal(spec.Known, []string{"7"}) || spec.Traffic["main"] != 100 || spec.Deployments["main"].Resources != one {
+		if !slices.Equal(spec.Known, []string{"7"}) || spec.Traffic["main"] != 100 || !spec.Deployments["main"].Resources.Same(one) {
 			t.Errorf("spec %+v", spec)
 		}
 	}

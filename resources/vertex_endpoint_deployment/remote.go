@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
 	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
@@ -30,7 +29,7 @@ func (m *model) object(p tfkit.Private) vertex.Object {
 // configured here.
 func (m *model) ours(ctx context.Context, diags *diag.Diagnostics) func(vertex.Deployed) bool {
 	if m.Deployments.IsNull() && m.Deployed.IsNull() {
-		return func(d vertex.Deployed) bool { return d.Dedicated }
+		return func(d vertex.Deployed) bool { return d.Resources.Kind != vertex.Other }
 	}
 	ids := map[string]bool{}
 	for _, d := range m.had(ctx, diags) {
@@ -61,10 +60,10 @@ func byKey(e *vertex.Endpoint, ours func(vertex.Deployed) bool) map[string]verte
 }
 
 // fromRemote takes over what the server has. m is what was there before: a state,
-// or a plan. Spellings that mean the same stay as they are in it. same compares
-// the names of models. A paused endpoint keeps the deployments it is to have when
+// or a plan. Spellings that mean the same stay as they are in it. A paused endpoint keeps the deployments it is to have when
 // it serves again; one that was resumed by others serves, which is a difference.
-func (m *model) fromRemote(ctx context.Context, e *vertex.Endpoint, ours func(vertex.Deployed) bool, same tfkit.Equivalence, diags *diag.Diagnostics) {
+func (m *model) fromRemote(ctx context.Context, e *vertex.Endpoint, ours func(vertex.Deployed) bool, same spelling, diags *diag.Diagnostics) {
+	m.takeConfig(ctx, e.Config, same, diags)
 	if m.paused() && len(byKey(e, ours)) == 0 {
 		m.takeMetadata(e)
 		m.Deployed = types.MapValueMust(types.ObjectType{AttrTypes: deployedType}, map[string]attr.Value{})
@@ -112,53 +111,6 @@ func (m *model) takeMetadata(e *vertex.Endpoint) {
 	m.ReadLabels(e.Labels)
 	m.DedicatedEndpointDNS = types.StringValue(e.DedicatedDNS)
 	m.CreateTime = types.StringValue(e.Object.CreateTime.Format(time.RFC3339Nano))
-}
-
-// merge is a deployment as the server has it, each part in the spelling of before
-// if that means the same. version is the number that a model without one stood for.
-func (before deployment) merge(ctx context.Context, d vertex.Deployed, version string, same tfkit.Equivalence, diags *diag.Diagnostics) attr.Value {
-	model := types.StringValue(d.Model.String())
-	if name, err := gcp.ParseName(gcp.KindModel, before.Model.ValueString()); err == nil {
-		if !isNumber(name.Version) && (version == "" || version == d.Model.Version) {
-			name.Version = d.Model.Version
-		}
-		if same.Equal(name.String(), d.Model.String()) {
-			model = before.Model
-		}
-	}
-	was, _ := before.resources(ctx, diags)
-	r := d.Resources
-	now := dedicatedResources{
-		MachineType: types.StringValue(r.MachineType), AcceleratorType: tfkit.StringOrNull(r.AcceleratorType, was.AcceleratorType),
-		AcceleratorCount: int32OrNull(r.AcceleratorCount, was.AcceleratorCount, 0), MinReplicaCount: types.Int32Value(r.MinReplicas),
-		MaxReplicaCount: int32OrNull(r.MaxReplicas, was.MaxReplicaCount, r.MinReplicas),
-	}
-	return types.ObjectValueMust(deploymentType, map[string]attr.Value{
-		"model": model,
-		"dedicated_resources": types.ObjectValueMust(resourcesType, map[string]attr.Value{
-			"machine_type": now.MachineType, "accelerator_type": now.AcceleratorType, "accelerator_count": now.AcceleratorCount,
-			"min_replica_count": now.MinReplicaCount, "max_replica_count": now.MaxReplicaCount,
-		}),
-	})
-}
-
-// int32OrNull is null for the value that leaving it out means, unless it was
-// there before.
-func int32OrNull(v int32, before types.Int32, otherwise int32) types.Int32 {
-	if v == otherwise && before.IsNull() {
-		return types.Int32Null()
-	}
-	return types.Int32Value(v)
-}
-
-func deployedValue(d vertex.Deployed, traffic int32) attr.Value {
-	r := d.Resources
-	return types.ObjectValueMust(deployedType, map[string]attr.Value{
-		"id": types.StringValue(d.ID), "model": types.StringValue(d.Model.WithVersion("").String()), "model_version_id": types.StringValue(d.Model.Version),
-		"machine_type": types.StringValue(r.MachineType), "accelerator_type": types.StringValue(r.AcceleratorType), "accelerator_count": types.Int32Value(r.AcceleratorCount),
-		"min_replica_count": types.Int32Value(r.MinReplicas), "max_replica_count": types.Int32Value(r.MaxReplicas),
-		"traffic": types.Int32Value(traffic), "create_time": types.StringValue(d.Object.CreateTime.Format(time.RFC3339Nano)),
-	})
 }
 
 func int32Map(m map[string]int32) types.Map {

@@ -11,20 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -71,67 +64,12 @@ func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequ
 
 // Schema describes the arguments and attributes.
 func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
-	keepMap := []planmodifier.Map{mapplanmodifier.UseNonNullStateForUnknown()}
-	fixed := append(keep, stringplanmodifier.RequiresReplace())
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Vertex AI endpoint, the models deployed to it and the traffic between them. A changed model or machine is rolled out without a failed request: " +
 			"the new one is deployed beside the old one, the traffic moves over, and the old one is undeployed; `rollout` says in which steps, and what a new model must predict first. Replica counts change in place. The endpoint keeps its id and name throughout.\n\n" +
 			"What others deploy to the endpoint is left alone and keeps its share of the traffic.",
-		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", map[string]schema.Attribute{
-			"id": schema.StringAttribute{
-				Computed: true, PlanModifiers: keep,
-				MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/endpoints/{endpoint_id}`.",
-			},
-			"project": schema.StringAttribute{
-				Optional: true, Computed: true, PlanModifiers: fixed, Validators: []validator.String{tfkit.ProjectID()},
-				MarkdownDescription: "Project id. Defaults to the provider's. A change replaces the endpoint.",
-			},
-			"location": schema.StringAttribute{
-				Optional: true, Computed: true,
-				PlanModifiers:       append(keep, tfkit.Equivalence(tfkit.SameLocation).KeepEquivalent(), tfkit.Equivalence(tfkit.SameLocation).ReplaceUnlessEquivalent()),
-				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), "Invalid location", "a region such as us-central1")},
-				MarkdownDescription: "Region, such as `us-central1`. Defaults to the provider's. A change replaces the endpoint.",
-			},
-			"endpoint_id": schema.StringAttribute{
-				Optional: true, Computed: true, PlanModifiers: fixed,
-				Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`), "Invalid endpoint id",
-					"1 to 63 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, or a number of up to 9 digits")},
-				MarkdownDescription: "Id of the endpoint, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the endpoint.",
-			},
-			"display_name": schema.StringAttribute{
-				Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
-				MarkdownDescription: "Name for people, up to 128 characters.",
-			},
-			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the endpoint."},
-			"deployments": deploymentsAttribute(),
-			"traffic": schema.MapAttribute{
-				Optional: true, ElementType: types.Int32Type,
-				MarkdownDescription: "Percentage of the requests for each deployment, by key; they sum to 100, and a key left out gets none. It may be left out with exactly one deployment. " +
-					"What others deployed keeps its share, and the rest is divided in this proportion.",
-			},
-			"effective_traffic": schema.MapAttribute{
-				Computed: true, ElementType: types.Int32Type, PlanModifiers: keepMap,
-				MarkdownDescription: "Percentage that each deployment gets now.",
-			},
-			"deployed": deployedAttribute(keepMap),
-			"rollout":  rolloutAttribute(),
-			"desired_state": schema.StringAttribute{
-				Optional: true, Computed: true, Default: stringdefault.StaticString(serving), Validators: []validator.String{stringvalidator.OneOf(serving, paused)},
-				MarkdownDescription: "`serving` (the default) or `paused`. While it is paused nothing is deployed, so that no machine runs; the endpoint stays, and with it everything that refers to it, " +
-					"such as BigQuery remote models. When it serves again, `deployments` are deployed anew. It cannot be paused while models that others deployed have traffic: they would get all of it.",
-			},
-			"force_destroy": schema.BoolAttribute{
-				Optional:            true,
-				MarkdownDescription: "Whether destroying also undeploys models that others deployed to the endpoint; otherwise they are an error. It must be applied before the destroy.",
-			},
-			"dedicated_endpoint_dns": schema.StringAttribute{
-				Computed: true, PlanModifiers: keep,
-				MarkdownDescription: "DNS name of a dedicated endpoint, empty for a shared one. BigQuery remote models need a shared one.",
-			},
-			"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the endpoint was created (RFC 3339)."},
-		})),
-		Blocks: map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
+		Attributes: tfkit.WithLabels("the endpoint", tfkit.WithDeletionPolicy("the endpoint with what it serves", attributes())),
+		Blocks:     map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
 	}
 }
 
@@ -165,11 +103,18 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
 	plan.validate(ctx, &resp.Diagnostics) // with what was unknown during validation
+	plan.warn(ctx, &resp.Diagnostics)
 	if state != nil {
-		if plan.identity().Replaces(state.identity()) {
+		if plan.identity().Replaces(state.identity()) || plan.replaces(ctx, state, r.same(), &resp.Diagnostics) {
 			tfkit.PlanDestroy(ctx, req.State, "endpoint", &resp.Diagnostics)
 		}
-		plan.keepSpelling(ctx, state, r.sameModel(), &resp.Diagnostics)
+		if config.ClientConnectionConfig.IsNull() {
+			plan.ClientConnectionConfig = state.ClientConnectionConfig // what is not configured stays as it is
+		}
+		plan.keepSpelling(ctx, state, r.same(), &resp.Diagnostics)
+		if !plan.Network.Equal(state.Network) {
+			resp.RequiresReplace = append(resp.RequiresReplace, path.Root("network"))
+		}
 		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || !plan.DesiredState.Equal(state.DesiredState) {
 			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
 			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)
@@ -180,9 +125,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 }
 
-func (r *Resource) sameModel() tfkit.Equivalence {
-	return tfkit.SameName(gcp.KindModel, func() *gcp.Clients { return r.clients })
-}
+func (r *Resource) same() spelling { return newSpelling(func() *gcp.Clients { return r.clients }) }
 
 // Create makes the endpoint and rolls out its deployments. Should that fail, the
 // endpoint stays in the state.
@@ -199,7 +142,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name)
+	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name, spec.Config)
 	private := tfkit.Private{Incarnation: spec.Marker.Incarnation}
 	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
 	defer cancel()
@@ -237,7 +180,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 
 // finish turns a plan into the state after it was carried out.
 func (r *Resource) finish(ctx context.Context, m *model, planned model, e *vertex.Endpoint, spec vertex.EndpointSpec, diags *diag.Diagnostics) {
-	m.fromRemote(ctx, e, spec.Ours, r.sameModel(), diags)
+	m.fromRemote(ctx, e, spec.Ours, r.same(), diags)
 	m.LabelSet = planned.Applied(e.Labels)
 	if !planned.Deployed.IsUnknown() {
 		m.Deployed, m.EffectiveTraffic = planned.Deployed, planned.EffectiveTraffic // what others did meanwhile shows on the next reading
@@ -263,7 +206,8 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	defer cancel()
 	service := vertex.New(r.clients)
 	e, err := service.ReadEndpoint(ctx, state.name())
-	if gcp.IsNotFound(err) && private.Operation != "" {
+	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
+	if gcp.IsNotFound(err) && unfinished {
 		// The creation was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			e, err = service.ReadEndpoint(ctx, state.name())
@@ -289,7 +233,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if private.Incarnation == "" { // imported, or forgotten by Terraform because the provider was killed
 		private.Incarnation = e.Object.Incarnation
 	}
-	state.fromRemote(ctx, e, state.ours(ctx, &resp.Diagnostics), r.sameModel(), &resp.Diagnostics)
+	state.fromRemote(ctx, e, state.ours(ctx, &resp.Diagnostics), r.same(), &resp.Diagnostics)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -309,7 +253,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
-	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name)
+	spec.Marker = vertex.EndpointMarker(r.clients.OwnershipID(), spec.Name, spec.Config)
 	if private.Incarnation != "" {
 		spec.Marker.Incarnation = private.Incarnation
 	}
@@ -326,7 +270,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		},
 		Endpoint: func(e *vertex.Endpoint) {
 			partial := state
-			partial.fromRemote(ctx, e, spec.Ours, r.sameModel(), &resp.Diagnostics)
+			partial.fromRemote(ctx, e, spec.Ours, r.same(), &resp.Diagnostics)
 			tfkit.SetPartial(ctx, &resp.State, partial, &resp.Diagnostics)
 		},
 	})

@@ -4,62 +4,83 @@
 package vertexendpointdeployment
 
 import (
+	"regexp"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
-// deploymentsAttribute is what the endpoint is to serve.
-func deploymentsAttribute() schema.MapNestedAttribute {
-	return schema.MapNestedAttribute{
-		Required: true,
-		MarkdownDescription: "What the endpoint serves, by a key of your choice, which becomes the display name of the deployed model. " +
-			"A changed model or machine is a new deployment under the same key; replica counts change in place. It may be empty.",
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"model": schema.StringAttribute{
-				Required: true,
-				MarkdownDescription: "Full name of the model, best the `versioned_name` of a `gcpml_vertex_model_upload`, so that each new version is rolled out. " +
-					"Without a version, or with an alias, it is the version that the name stands for when the deployment is made; it does not follow later.",
-			},
-			"dedicated_resources": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "Machines that serve the model.",
-				Attributes: map[string]schema.Attribute{
-					"machine_type": schema.StringAttribute{
-						Required:            true,
-						MarkdownDescription: "[Machine type](https://cloud.google.com/vertex-ai/docs/predictions/configure-compute#machine-types), such as `n1-standard-2`.",
-					},
-					"accelerator_type":  schema.StringAttribute{Optional: true, MarkdownDescription: "Accelerator type, such as `NVIDIA_TESLA_T4`; needs `accelerator_count`."},
-					"accelerator_count": schema.Int32Attribute{Optional: true, MarkdownDescription: "Accelerators of each machine."},
-					"min_replica_count": schema.Int32Attribute{Required: true, MarkdownDescription: "Machines that always run. Changes in place."},
-					"max_replica_count": schema.Int32Attribute{
-						Optional:            true,
-						MarkdownDescription: "Machines that may run under load; `min_replica_count` by default. Quota is needed for all of them. Changes in place.",
-					},
-				},
-			},
-		}},
-	}
-}
-
-// deployedAttribute is what the server has.
-func deployedAttribute(keep []planmodifier.Map) schema.MapNestedAttribute {
-	return schema.MapNestedAttribute{
-		Computed: true, PlanModifiers: keep,
-		MarkdownDescription: "What the server has for each deployment. What an interrupted roll-out left is here as `key (id)`; the next apply removes it.",
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"id":                schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the deployed model."},
-			"model":             schema.StringAttribute{Computed: true, MarkdownDescription: "Name of the model, without a version."},
-			"model_version_id":  schema.StringAttribute{Computed: true, MarkdownDescription: "Version of the model."},
-			"machine_type":      schema.StringAttribute{Computed: true, MarkdownDescription: "Machine type."},
-			"accelerator_type":  schema.StringAttribute{Computed: true, MarkdownDescription: "Accelerator type, empty for none."},
-			"accelerator_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Accelerators of each machine."},
-			"min_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that always run."},
-			"max_replica_count": schema.Int32Attribute{Computed: true, MarkdownDescription: "Machines that may run."},
-			"traffic":           schema.Int32Attribute{Computed: true, MarkdownDescription: "Percentage of the requests."},
-			"create_time":       schema.StringAttribute{Computed: true, MarkdownDescription: "When it was deployed (RFC 3339)."},
-		}},
+// attributes are the arguments and attributes of the endpoint.
+func attributes() map[string]schema.Attribute {
+	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
+	keepMap := []planmodifier.Map{mapplanmodifier.UseNonNullStateForUnknown()}
+	fixed := append(keep, stringplanmodifier.RequiresReplace())
+	return map[string]schema.Attribute{
+		"id": schema.StringAttribute{
+			Computed: true, PlanModifiers: keep,
+			MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/endpoints/{endpoint_id}`.",
+		},
+		"project": schema.StringAttribute{
+			Optional: true, Computed: true, PlanModifiers: fixed, Validators: []validator.String{tfkit.ProjectID()},
+			MarkdownDescription: "Project id. Defaults to the provider's. A change replaces the endpoint.",
+		},
+		"location": schema.StringAttribute{
+			Optional: true, Computed: true,
+			PlanModifiers:       append(keep, tfkit.Equivalence(tfkit.SameLocation).KeepEquivalent(), tfkit.Equivalence(tfkit.SameLocation).ReplaceUnlessEquivalent()),
+			Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), "Invalid location", "a region such as us-central1")},
+			MarkdownDescription: "Region, such as `us-central1`. Defaults to the provider's. A change replaces the endpoint.",
+		},
+		"endpoint_id": schema.StringAttribute{
+			Optional: true, Computed: true, PlanModifiers: fixed,
+			Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`), "Invalid endpoint id",
+				"1 to 63 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, or a number of up to 9 digits")},
+			MarkdownDescription: "Id of the endpoint, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the endpoint.",
+		},
+		"display_name": schema.StringAttribute{
+			Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
+			MarkdownDescription: "Name for people, up to 128 characters.",
+		},
+		"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the endpoint."},
+		"deployments": deploymentsAttribute(),
+		"traffic": schema.MapAttribute{
+			Optional: true, ElementType: types.Int32Type,
+			MarkdownDescription: "Percentage of the requests for each deployment, by key; they sum to 100, and a key left out gets none. It may be left out with exactly one deployment. " +
+				"What others deployed keeps its share, and the rest is divided in this proportion.",
+		},
+		"effective_traffic": schema.MapAttribute{
+			Computed: true, ElementType: types.Int32Type, PlanModifiers: keepMap,
+			MarkdownDescription: "Percentage that each deployment gets now.",
+		},
+		"deployed":                                deployedAttribute(keepMap),
+		"encryption_spec":                         encryptionAttribute(),
+		"network":                                 networkAttribute(),
+		"private_service_connect_config":          connectAttribute(),
+		"dedicated_endpoint_enabled":              dedicatedAttribute(),
+		"predict_request_response_logging_config": loggingAttribute(),
+		"client_connection_config":                connectionAttribute(),
+		"rollout":                                 rolloutAttribute(),
+		"desired_state": schema.StringAttribute{
+			Optional: true, Computed: true, Default: stringdefault.StaticString(serving), Validators: []validator.String{stringvalidator.OneOf(serving, paused)},
+			MarkdownDescription: "`serving` (the default) or `paused`. While it is paused nothing is deployed, so that no machine runs; the endpoint stays, and with it everything that refers to it, " +
+				"such as BigQuery remote models. When it serves again, `deployments` are deployed anew. It cannot be paused while models that others deployed have traffic: they would get all of it.",
+		},
+		"force_destroy": schema.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: "Whether destroying also undeploys models that others deployed to the endpoint; otherwise they are an error. It must be applied before the destroy.",
+		},
+		"dedicated_endpoint_dns": schema.StringAttribute{
+			Computed: true, PlanModifiers: keep,
+			MarkdownDescription: "DNS name of a dedicated endpoint, empty for a shared one. BigQuery remote models need a shared one.",
+		},
+		"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the endpoint was created (RFC 3339)."},
 	}
 }
 

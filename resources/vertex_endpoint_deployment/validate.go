@@ -16,13 +16,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
-	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
 )
 
 // validate checks the rules between values; what is unknown passes.
 func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
-	known, keys := m.deployments(ctx, diags)
-	for key, d := range known {
+	all, keys := m.deployments(ctx, diags)
+	for key, d := range all {
 		at := path.Root("deployments").AtMapKey(key)
 		if n := utf8.RuneCountInString(key); n < 1 || n > 128 {
 			diags.AddAttributeError(at, "Invalid deployment key", "A key has 1 to 128 characters.")
@@ -30,10 +29,9 @@ func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 		if _, err := gcp.ParseName(gcp.KindModel, d.Model.ValueString()); err != nil && !d.Model.IsUnknown() {
 			diags.AddAttributeError(at.AtName("model"), "Invalid model", err.Error()+". Use the versioned_name of a gcpml_vertex_model_upload.")
 		}
-		if r, ok := d.resources(ctx, diags); ok {
-			r.validate(at.AtName("dedicated_resources"), diags)
-		}
+		d.validate(ctx, at, diags)
 	}
+	m.validateEndpoint(ctx, keys, diags)
 	m.validateTraffic(ctx, keys, diags)
 	m.rollout(ctx, diags).validate(ctx, diags)
 	m.validateWaits(ctx, diags)
@@ -51,33 +49,6 @@ func (m *model) validateWaits(ctx context.Context, diags *diag.Diagnostics) {
 	if waits := spec.Wait * time.Duration(max(len(spec.Steps), 1)); waits >= timeout && spec.Wait > 0 {
 		diags.AddAttributeError(path.Root("rollout").AtName("wait"), "Waits longer than the timeout",
 			fmt.Sprintf("The waits of a roll-out sum to %s, but an update may take %s: shorten wait, or set update in the timeouts block.", waits, timeout))
-	}
-}
-
-func (r dedicatedResources) validate(at path.Path, diags *diag.Diagnostics) {
-	lowest, highest := r.MinReplicaCount, r.MaxReplicaCount
-	if !lowest.IsUnknown() && lowest.ValueInt32() < 1 {
-		diags.AddAttributeError(at.AtName("min_replica_count"), "Invalid min_replica_count", fmt.Sprintf("min_replica_count is %d; at least 1 machine must run.", lowest.ValueInt32()))
-	}
-	if !r.MachineType.IsUnknown() && r.MachineType.ValueString() == "" {
-		diags.AddAttributeError(at.AtName("machine_type"), "Missing machine_type", "machine_type must not be empty.")
-	}
-	if !highest.IsNull() && !highest.IsUnknown() && !lowest.IsUnknown() && highest.ValueInt32() < lowest.ValueInt32() {
-		diags.AddAttributeError(at.AtName("max_replica_count"), "Invalid max_replica_count",
-			fmt.Sprintf("max_replica_count (%d) must not be less than min_replica_count (%d).", highest.ValueInt32(), lowest.ValueInt32()))
-	}
-	kind, count := r.AcceleratorType, r.AcceleratorCount
-	switch {
-	case kind.IsUnknown() || count.IsUnknown():
-	case !count.IsNull() && count.ValueInt32() < 1:
-		diags.AddAttributeError(at.AtName("accelerator_count"), "Invalid accelerator_count", "accelerator_count must be at least 1; leave it out for none.")
-	case !kind.IsNull() && count.IsNull():
-		diags.AddAttributeError(at.AtName("accelerator_count"), "Missing accelerator_count", "accelerator_type and accelerator_count go together: set both or neither.")
-	case kind.IsNull() && !count.IsNull():
-		diags.AddAttributeError(at.AtName("accelerator_type"), "Missing accelerator_type", "accelerator_type and accelerator_count go together: set both or neither.")
-	}
-	if !kind.IsNull() && !kind.IsUnknown() && !vertex.IsAccelerator(kind.ValueString()) {
-		diags.AddAttributeError(at.AtName("accelerator_type"), "Invalid accelerator_type", fmt.Sprintf("%q is not an accelerator type such as NVIDIA_TESLA_T4 or NVIDIA_L4.", kind.ValueString()))
 	}
 }
 

@@ -6,7 +6,6 @@ package vertexmodelupload
 import (
 	"context"
 	"fmt"
-	pathpkg "path"
 	"slices"
 	"strings"
 	"time"
@@ -26,45 +25,41 @@ import (
 // model is the resource in HCL and in state.
 type model struct {
 	tfkit.LabelSet
-	ID             types.String   `tfsdk:"id"`
-	Project        types.String   `tfsdk:"project"`
-	Location       types.String   `tfsdk:"location"`
-	ModelID        types.String   `tfsdk:"model_id"`
-	DisplayName    types.String   `tfsdk:"display_name"`
-	Description    types.String   `tfsdk:"description"`
-	ArtifactURI    types.String   `tfsdk:"artifact_uri"`
-	ContainerSpec  types.Object   `tfsdk:"container_spec"`
-	VersionID      types.String   `tfsdk:"version_id"`
-	VersionedName  types.String   `tfsdk:"versioned_name"`
-	CreateTime     types.String   `tfsdk:"create_time"`
-	DeletionPolicy types.String   `tfsdk:"deletion_policy"`
-	Timeouts       timeouts.Value `tfsdk:"timeouts"`
+	ID                    types.String   `tfsdk:"id"`
+	Project               types.String   `tfsdk:"project"`
+	Location              types.String   `tfsdk:"location"`
+	ModelID               types.String   `tfsdk:"model_id"`
+	ParentModel           types.String   `tfsdk:"parent_model"`
+	DisplayName           types.String   `tfsdk:"display_name"`
+	Description           types.String   `tfsdk:"description"`
+	ArtifactURI           types.String   `tfsdk:"artifact_uri"`
+	ArtifactRevision      types.String   `tfsdk:"artifact_revision"`
+	DetectArtifactChanges types.Bool     `tfsdk:"detect_artifact_changes"`
+	ArtifactFingerprint   types.String   `tfsdk:"artifact_fingerprint"`
+	ContainerSpec         types.Object   `tfsdk:"container_spec"`
+	PredictSchemata       types.Object   `tfsdk:"predict_schemata"`
+	MetadataSchemaURI     types.String   `tfsdk:"metadata_schema_uri"`
+	Metadata              types.String   `tfsdk:"metadata"`
+	EncryptionSpec        types.Object   `tfsdk:"encryption_spec"`
+	VersionDescription    types.String   `tfsdk:"version_description"`
+	VersionAliases        types.Set      `tfsdk:"version_aliases"`
+	KeepVersions          types.Int64    `tfsdk:"keep_versions"`
+	VersionID             types.String   `tfsdk:"version_id"`
+	VersionedName         types.String   `tfsdk:"versioned_name"`
+	CreateTime            types.String   `tfsdk:"create_time"`
+	DeletionPolicy        types.String   `tfsdk:"deletion_policy"`
+	Timeouts              timeouts.Value `tfsdk:"timeouts"`
 }
 
-type containerSpec struct {
-	ImageURI     types.String `tfsdk:"image_uri"`
-	Env          types.List   `tfsdk:"env"`
-	Ports        types.List   `tfsdk:"ports"`
-	PredictRoute types.String `tfsdk:"predict_route"`
-	HealthRoute  types.String `tfsdk:"health_route"`
-}
-
-type envVar struct {
-	Name  types.String `tfsdk:"name"`
-	Value types.String `tfsdk:"value"`
-}
-
-type port struct {
-	ContainerPort types.Int32 `tfsdk:"container_port"`
+type predictSchemata struct {
+	InstanceSchemaURI   types.String `tfsdk:"instance_schema_uri"`
+	ParametersSchemaURI types.String `tfsdk:"parameters_schema_uri"`
+	PredictionSchemaURI types.String `tfsdk:"prediction_schema_uri"`
 }
 
 var (
-	envType       = types.ObjectType{AttrTypes: map[string]attr.Type{"name": types.StringType, "value": types.StringType}}
-	portType      = types.ObjectType{AttrTypes: map[string]attr.Type{"container_port": types.Int32Type}}
-	containerType = types.ObjectType{AttrTypes: map[string]attr.Type{
-		"image_uri": types.StringType, "env": types.ListType{ElemType: envType}, "ports": types.ListType{ElemType: portType},
-		"predict_route": types.StringType, "health_route": types.StringType,
-	}}
+	schemataType = map[string]attr.Type{"instance_schema_uri": types.StringType, "parameters_schema_uri": types.StringType, "prediction_schema_uri": types.StringType}
+	keyType      = map[string]attr.Type{"kms_key_name": types.StringType}
 )
 
 // name is the model's name, built from what is configured: Google answers with
@@ -89,8 +84,12 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 	if state != nil {
 		labels = &state.LabelSet
 	}
-	m.PlanLabels(labels, c.Config().DefaultLabels)
 	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
+	if m.within() {
+		m.planParent()
+		return
+	}
+	m.PlanLabels(labels, c.Config().DefaultLabels)
 	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
 		switch {
 		case !value.IsUnknown() || !configured.IsNull():
@@ -114,38 +113,66 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 	}
 }
 
-// toSpec converts a model whose values are all known.
-// before is what was there, nil if nothing was.
-func (m *model) toSpec(ctx context.Context, before *tfkit.LabelSet, diags *diag.Diagnostics) vertex.ModelSpec {
-	spec := vertex.ModelSpec{Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString()}
-	spec.Labels, spec.DropLabels = m.WantedLabels(before)
+// toSpec converts a model whose values are all known. config is where secrets are.
+// state is what was there, nil if nothing was.
+func (m *model) toSpec(ctx context.Context, config, state *model, diags *diag.Diagnostics) vertex.ModelSpec {
+	spec := vertex.ModelSpec{
+		Within: m.within(), Name: m.name(), DisplayName: m.DisplayName.ValueString(), Description: m.Description.ValueString(),
+		VersionDescription: m.VersionDescription.ValueString(), Aliases: m.aliases(ctx, diags),
+	}
+	spec.KMSKey, _ = m.kmsKey()
 	spec.Content, _ = m.content(ctx, diags)
+	config.addSecrets(ctx, &spec.Content.Container, diags)
+	if state == nil {
+		spec.Labels, spec.DropLabels = m.WantedLabels(nil)
+		return spec
+	}
+	spec.Labels, spec.DropLabels = m.WantedLabels(&state.LabelSet)
+	had := state.aliases(ctx, diags)
+	spec.DropAliases = slices.DeleteFunc(slices.Clone(had), func(a string) bool { return slices.Contains(spec.Aliases, a) })
+	if m.within() || !vertex.MakesDefault(had) {
+		spec.Version = state.VersionID.ValueString()
+	}
 	return spec
+}
+
+// aliases are those that the version is to have; nil when none are configured.
+func (m *model) aliases(ctx context.Context, diags *diag.Diagnostics) []string {
+	if m.VersionAliases.IsNull() || m.VersionAliases.IsUnknown() {
+		return nil
+	}
+	aliases := []string{}
+	diags.Append(m.VersionAliases.ElementsAs(ctx, &aliases, false)...)
+	slices.Sort(aliases)
+	return aliases
+}
+
+// managed is the name under which the version is found that is managed here.
+func (m *model) managed(ctx context.Context, diags *diag.Diagnostics) gcp.Name {
+	if vertex.MakesDefault(m.aliases(ctx, diags)) {
+		return m.name()
+	}
+	return m.name().WithVersion(m.VersionID.ValueString())
 }
 
 // content returns what a version holds; known is false while a part of it is not.
 func (m *model) content(ctx context.Context, diags *diag.Diagnostics) (content vertex.Content, known bool) {
-	if m.ArtifactURI.IsUnknown() || !fullyKnown(ctx, m.ContainerSpec) {
-		return vertex.Content{}, false
+	for _, part := range []attr.Value{m.ArtifactURI, m.ContainerSpec, m.ArtifactRevision, m.ArtifactFingerprint, m.PredictSchemata, m.MetadataSchemaURI, m.Metadata} {
+		if !fullyKnown(ctx, part) {
+			return vertex.Content{}, false
+		}
 	}
-	content.ArtifactURI = m.ArtifactURI.ValueString()
-	if m.ContainerSpec.IsNull() {
-		return content, true
+	content = vertex.Content{
+		ArtifactURI: m.ArtifactURI.ValueString(), Revision: m.ArtifactRevision.ValueString(), Fingerprint: m.ArtifactFingerprint.ValueString(),
+		MetadataSchemaURI: m.MetadataSchemaURI.ValueString(), Metadata: canonicalJSON(m.Metadata.ValueString()),
 	}
-	var c containerSpec
-	var env []envVar
-	var ports []port
-	diags.Append(m.ContainerSpec.As(ctx, &c, basetypes.ObjectAsOptions{})...)
-	diags.Append(c.Env.ElementsAs(ctx, &env, false)...)
-	diags.Append(c.Ports.ElementsAs(ctx, &ports, false)...)
-	content.Container = vertex.Container{
-		ImageURI: c.ImageURI.ValueString(), PredictRoute: c.PredictRoute.ValueString(), HealthRoute: c.HealthRoute.ValueString(),
+	if !m.PredictSchemata.IsNull() {
+		var s predictSchemata
+		diags.Append(m.PredictSchemata.As(ctx, &s, basetypes.ObjectAsOptions{})...)
+		content.Schemata = vertex.Schemata{InstanceURI: s.InstanceSchemaURI.ValueString(), ParametersURI: s.ParametersSchemaURI.ValueString(), PredictionURI: s.PredictionSchemaURI.ValueString()}
 	}
-	for _, e := range env {
-		content.Container.Env = append(content.Container.Env, vertex.EnvVar{Name: e.Name.ValueString(), Value: e.Value.ValueString()})
-	}
-	for _, p := range ports {
-		content.Container.Ports = append(content.Container.Ports, p.ContainerPort.ValueInt32())
+	if !m.ContainerSpec.IsNull() {
+		content.Container = toContainer(ctx, m.ContainerSpec, diags)
 	}
 	return content, true
 }
@@ -155,82 +182,168 @@ func fullyKnown(ctx context.Context, v attr.Value) bool {
 	return err == nil && raw.IsFullyKnown()
 }
 
-// hiddenContainer is the key in private state which tells that the model was
-// imported from a server that does not give container_spec back.
-const hiddenContainer = "container_spec_not_given_back"
+// What private state tells about a model that was imported, or of which another
+// version was found, until it is changed for the first time.
+const (
+	// hiddenContainer: the server does not give container_spec back.
+	hiddenContainer = "container_spec_not_given_back"
+	// importedAs has the mark of what it was made from, which may be ours.
+	importedAs = "imported_as"
+	// uploadedAs has our marks of a version that the state did not know.
+	uploadedAs = "uploaded_as"
+)
 
-// contentChanged reports whether a version with other content is planned. A
-// container that could not be seen at import is taken to be the configured one.
+// contentChanged reports whether a version with other content is planned. What could
+// not be seen at import is taken to be as configured.
 func (m *model) contentChanged(ctx context.Context, state *model, private tfkit.Private, diags *diag.Diagnostics) bool {
-	planned, known := m.content(ctx, diags)
-	had, _ := state.content(ctx, diags)
-	if state.ContainerSpec.IsNull() && private.Extra[hiddenContainer] != "" {
-		return m.ArtifactURI.IsUnknown() || !sameArtifact(m.ArtifactURI.ValueString(), had.ArtifactURI)
+	mark, imported := private.Extra[importedAs]
+	compared := *m
+	if hidden := private.Extra[hiddenContainer] != ""; hidden && state.ContainerSpec.IsNull() {
+		compared.ContainerSpec = state.ContainerSpec
+	} else if state.ContainerSpec.IsNull() {
+		return true
 	}
-	return !known || state.ContainerSpec.IsNull() || !sameArtifact(planned.ArtifactURI, had.ArtifactURI) || !sameContainer(planned.Container, had.Container)
+	planned, known := compared.content(ctx, diags)
+	had, _ := state.content(ctx, diags)
+	if !known {
+		return true
+	}
+	if planned.UploadedAs(state.VersionID.ValueString(), strings.Fields(private.Extra[uploadedAs])) {
+		return false
+	}
+	if imported {
+		if m.mark(ctx, diags) == mark {
+			return false
+		}
+		planned = asImported(planned, had)
+	}
+	if planned.Fingerprint == "" || had.Fingerprint == "" {
+		planned.Fingerprint = had.Fingerprint // what was uploaded is not known, or not asked for
+	}
+	return !sameContent(planned, had)
+}
+
+// mark is what a model of this configuration is marked with.
+func (m *model) mark(ctx context.Context, diags *diag.Diagnostics) string {
+	spec := vertex.ModelSpec{Name: m.name()}
+	spec.KMSKey, _ = m.kmsKey()
+	spec.Content, _ = m.content(ctx, diags)
+	return spec.Hash()
+}
+
+// asImported is what is planned, apart from what an import does not see.
+func asImported(planned, had vertex.Content) vertex.Content {
+	planned.Revision = had.Revision
+	if samePresence(planned.Schemata, had.Schemata) {
+		planned.Schemata = had.Schemata
+	}
+	if planned.MetadataSchemaURI != "" && had.MetadataSchemaURI != "" {
+		planned.MetadataSchemaURI = had.MetadataSchemaURI
+	}
+	planned.Container.Env = slices.Clone(planned.Container.Env)
+	for i, e := range planned.Container.Env {
+		if e.Secret && i < len(had.Container.Env) && had.Container.Env[i].Name == e.Name {
+			planned.Container.Env[i] = had.Container.Env[i]
+		}
+	}
+	return planned
+}
+
+func sameContent(a, b vertex.Content) bool {
+	return sameArtifact(a.ArtifactURI, b.ArtifactURI) && a.Container.Same(b.Container) && a.Schemata == b.Schemata && a.MetadataSchemaURI == b.MetadataSchemaURI &&
+		a.Metadata == b.Metadata && a.Revision == b.Revision && a.Fingerprint == b.Fingerprint
 }
 
 // sameArtifact treats a folder with and without a slash at its end as equal.
 func sameArtifact(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
-// defaultPort is what Vertex AI calls when no port is named.
-const defaultPort = 8080
+// samePresence is as much as can be compared of URIs for which the server shows
+// those of copies.
+func samePresence(a, b vertex.Schemata) bool {
+	same := func(a, b string) bool { return (a == "") == (b == "") }
+	return same(a.InstanceURI, b.InstanceURI) && same(a.ParametersURI, b.ParametersURI) && same(a.PredictionURI, b.PredictionURI)
+}
 
-func sameContainer(a, b vertex.Container) bool {
-	ports := func(p []int32) []int32 {
-		if len(p) == 0 {
-			return []int32{defaultPort}
-		}
-		return p
-	}
-	return a.ImageURI == b.ImageURI && slices.Equal(a.Env, b.Env) && slices.Equal(ports(a.Ports), ports(b.Ports)) &&
-		a.PredictRoute == b.PredictRoute && a.HealthRoute == b.HealthRoute
+// takeContent takes over what a version of another model holds.
+func (m *model) takeContent(from *model) {
+	m.ArtifactURI, m.ArtifactRevision, m.ArtifactFingerprint, m.ContainerSpec = from.ArtifactURI, from.ArtifactRevision, from.ArtifactFingerprint, from.ContainerSpec
+	m.PredictSchemata, m.MetadataSchemaURI, m.Metadata = from.PredictSchemata, from.MetadataSchemaURI, from.Metadata
 }
 
 // fromRemote takes over what the server has. Spellings that mean the same stay
 // as they are in m.
 func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Diagnostics) {
 	had, known := m.content(ctx, diags)
-	m.DisplayName = types.StringValue(r.DisplayName)
-	m.Description = tfkit.StringOrNull(r.Description, m.Description)
-	m.ReadLabels(r.Labels)
+	other := m.VersionID.ValueString() != "" && m.VersionID.ValueString() != r.VersionID
+	m.VersionDescription = tfkit.StringOrNull(r.VersionDescription, m.VersionDescription)
+	if !m.within() {
+		m.DisplayName = types.StringValue(r.DisplayName)
+		m.Description = tfkit.StringOrNull(r.Description, m.Description)
+		m.ReadLabels(r.Labels)
+	}
+	m.readAliases(ctx, r.Aliases, diags)
 	if !known || !sameArtifact(had.ArtifactURI, r.ArtifactURI) {
 		m.ArtifactURI = tfkit.StringOrNull(r.ArtifactURI, m.ArtifactURI)
 	}
-	switch {
-	case r.Container == nil:
+	if r.Container != nil {
+		found := keepSecrets(*r.Container, had.Container)
+		if !known || m.ContainerSpec.IsNull() || !found.Same(had.Container) {
+			m.ContainerSpec = containerValue(ctx, found, diags)
+		}
+	} else if other {
 		// Not given back. Of the version that we know it is what it was; of another
 		// one it is not known, which must show as a difference.
-		if v := m.VersionID.ValueString(); v != "" && v != r.VersionID {
-			m.ContainerSpec = types.ObjectNull(containerType.AttrTypes)
-		}
-	case !known || m.ContainerSpec.IsNull() || !sameContainer(had.Container, *r.Container):
-		m.ContainerSpec = containerValue(*r.Container)
+		m.ContainerSpec = types.ObjectNull(containerType.AttrTypes)
+	}
+	// Schemata of the version that we know are what they were, wherever the copies are.
+	if other || !samePresence(had.Schemata, r.Schemata) {
+		m.PredictSchemata = schemataValue(r.Schemata)
+	}
+	if other || (had.MetadataSchemaURI == "") != (r.MetadataSchemaURI == "") {
+		m.MetadataSchemaURI = text(r.MetadataSchemaURI)
+	}
+	if had.Metadata != r.Metadata {
+		m.Metadata = text(r.Metadata)
+	}
+	if key, _ := m.kmsKey(); r.KMSKey != "" && !m.within() && !vertex.SameKey(key, r.KMSKey) {
+		m.EncryptionSpec = types.ObjectValueMust(keyType, map[string]attr.Value{"kms_key_name": types.StringValue(r.KMSKey)})
 	}
 	m.VersionID = types.StringValue(r.VersionID)
 	m.VersionedName = types.StringValue(m.name().WithVersion(r.VersionID).String())
 	m.CreateTime = types.StringValue(r.Object.CreateTime.Format(time.RFC3339Nano))
 }
 
-func containerValue(c vertex.Container) types.Object {
-	env, ports := types.ListNull(envType), types.ListNull(portType)
-	if len(c.Env) > 0 {
-		var all []attr.Value
-		for _, e := range c.Env {
-			all = append(all, types.ObjectValueMust(envType.AttrTypes, map[string]attr.Value{"name": types.StringValue(e.Name), "value": types.StringValue(e.Value)}))
-		}
-		env = types.ListValueMust(envType, all)
+// readAliases keeps those of our aliases that the version has.
+func (m *model) readAliases(ctx context.Context, found []string, diags *diag.Diagnostics) {
+	if m.VersionAliases.IsNull() || m.VersionAliases.IsUnknown() {
+		return
 	}
-	if len(c.Ports) > 0 && !slices.Equal(c.Ports, []int32{defaultPort}) {
-		var all []attr.Value
-		for _, p := range c.Ports {
-			all = append(all, types.ObjectValueMust(portType.AttrTypes, map[string]attr.Value{"container_port": types.Int32Value(p)}))
-		}
-		ports = types.ListValueMust(portType, all)
+	kept := slices.DeleteFunc(m.aliases(ctx, diags), func(a string) bool { return !slices.Contains(found, a) })
+	m.VersionAliases = aliasesValue(kept)
+}
+
+// importAliases takes all aliases over, unless there is only the one that is not
+// configured.
+func (m *model) importAliases(found []string) {
+	if !slices.Equal(found, []string{vertex.DefaultAlias}) {
+		m.VersionAliases = aliasesValue(found)
 	}
-	return types.ObjectValueMust(containerType.AttrTypes, map[string]attr.Value{
-		"image_uri": types.StringValue(c.ImageURI), "env": env, "ports": ports,
-		"predict_route": tfkit.StringOrNull(c.PredictRoute, types.StringNull()), "health_route": tfkit.StringOrNull(c.HealthRoute, types.StringNull()),
+}
+
+func aliasesValue(aliases []string) types.Set {
+	elements := []attr.Value{}
+	for _, a := range aliases {
+		elements = append(elements, types.StringValue(a))
+	}
+	return types.SetValueMust(types.StringType, elements)
+}
+
+func schemataValue(s vertex.Schemata) types.Object {
+	if s == (vertex.Schemata{}) {
+		return types.ObjectNull(schemataType)
+	}
+	return types.ObjectValueMust(schemataType, map[string]attr.Value{
+		"instance_schema_uri": text(s.InstanceURI), "parameters_schema_uri": text(s.ParametersURI), "prediction_schema_uri": text(s.PredictionURI),
 	})
 }
 
@@ -238,17 +351,4 @@ func containerValue(c vertex.Container) types.Object {
 func (m *model) object(p tfkit.Private) vertex.Object {
 	created, _ := time.Parse(time.RFC3339Nano, m.CreateTime.ValueString())
 	return vertex.Object{Incarnation: p.Incarnation, CreateTime: created}
-}
-
-// artifactFiles are the names that Google's prebuilt containers look for in the
-// folder.
-var artifactFiles = []string{"saved_model.pb", "model.joblib", "model.pkl", "model.bst"}
-
-// validate checks what goes beyond single values; what is unknown passes.
-func (m *model) validate(diags *diag.Diagnostics) {
-	uri := m.ArtifactURI.ValueString()
-	if file := pathpkg.Base(uri); slices.Contains(artifactFiles, file) || strings.HasSuffix(file, ".mar") {
-		diags.AddAttributeError(path.Root("artifact_uri"), "Invalid artifact_uri",
-			fmt.Sprintf("%q is a file: name the folder that holds it, %q.", uri, strings.TrimSuffix(uri, file)))
-	}
 }

@@ -4,11 +4,13 @@
 package vertexmodelupload
 
 import (
+	"context"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
 	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
@@ -16,11 +18,19 @@ import (
 
 // container is a container_spec in the spelling of a configuration.
 func container(image string, ports types.List) types.Object {
-	return types.ObjectValueMust(containerType.AttrTypes, map[string]attr.Value{
-		"image_uri": types.StringValue(image), "env": types.ListNull(envType), "ports": ports,
-		"predict_route": types.StringNull(), "health_route": types.StringNull(),
-	})
+	attributes := map[string]attr.Value{}
+	for name, kind := range containerType.AttrTypes {
+		null, err := kind.ValueFromTerraform(context.Background(), tftypes.NewValue(kind.TerraformType(context.Background()), nil))
+		if err != nil {
+			panic(err)
+		}
+		attributes[name] = null
+	}
+	attributes["image_uri"], attributes["ports"] = types.StringValue(image), ports
+	return types.ObjectValueMust(containerType.AttrTypes, attributes)
 }
+
+var portType = containerType.AttrTypes["ports"].(types.ListType).ElemType.(types.ObjectType)
 
 func ports(numbers ...int32) types.List {
 	var all []attr.Value

@@ -10,19 +10,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"regexp"
+	"fmt"
+	"strings"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -66,88 +60,6 @@ func (*Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequ
 		map[string]string{"project": "Project id. Defaults to the provider's.", "location": "Region. Defaults to the provider's."})
 }
 
-// Schema describes the arguments and attributes.
-func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	keep := []planmodifier.String{stringplanmodifier.UseNonNullStateForUnknown()}
-	fixed := append(keep, stringplanmodifier.RequiresReplace())
-	route := tfkit.Matches(regexp.MustCompile(`^/\S*$`), "Invalid route", "a path that starts with /")
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A model in the Vertex AI Model Registry, uploaded from Cloud Storage. A change of `artifact_uri` or `container_spec` uploads a new version of the same model " +
-			"and moves the alias `default` to it; earlier versions stay, so that an endpoint can serve them until it is moved on. Destroying deletes the model with all its versions.",
-		Attributes: tfkit.WithLabels("the model", tfkit.WithDeletionPolicy("the model", map[string]schema.Attribute{
-			"id": schema.StringAttribute{
-				Computed: true, PlanModifiers: keep,
-				MarkdownDescription: "Full resource name, `projects/{project}/locations/{location}/models/{model_id}`.",
-			},
-			"project": schema.StringAttribute{
-				Optional: true, Computed: true, PlanModifiers: fixed, Validators: []validator.String{tfkit.ProjectID()},
-				MarkdownDescription: "Project id. Defaults to the provider's. A change replaces the model.",
-			},
-			"location": schema.StringAttribute{
-				Optional: true, Computed: true,
-				PlanModifiers:       append(keep, tfkit.Equivalence(tfkit.SameLocation).KeepEquivalent(), tfkit.Equivalence(tfkit.SameLocation).ReplaceUnlessEquivalent()),
-				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), "Invalid location", "a region such as us-central1")},
-				MarkdownDescription: "Region, such as `us-central1`. Defaults to the provider's. A change replaces the model.",
-			},
-			"model_id": schema.StringAttribute{
-				Optional: true, Computed: true, PlanModifiers: fixed,
-				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`), "Invalid model id", "1 to 63 lower-case letters, digits, _ and -, starting with a letter or _")},
-				MarkdownDescription: "Id of the model, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the model.",
-			},
-			"display_name": schema.StringAttribute{
-				Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},
-				MarkdownDescription: "Name for people, up to 128 characters.",
-			},
-			"description": schema.StringAttribute{Optional: true, MarkdownDescription: "Description of the model."},
-			"artifact_uri": schema.StringAttribute{
-				Optional:            true,
-				Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$`), "Invalid artifact_uri", "a folder in Cloud Storage, gs://BUCKET/PATH/, where the bucket has 3 or more lower-case letters, digits, ., _ and -")},
-				MarkdownDescription: "Folder in Cloud Storage that holds the model artifact, `gs://BUCKET/PATH/`. It may be left out for a container that brings its own model. A change uploads a new version.",
-			},
-			"container_spec": schema.SingleNestedAttribute{
-				Required:            true,
-				MarkdownDescription: "Container that serves the model. A change uploads a new version.",
-				Attributes: map[string]schema.Attribute{
-					"image_uri": schema.StringAttribute{
-						Required:            true,
-						Validators:          []validator.String{tfkit.Matches(regexp.MustCompile(`^[a-z0-9.-]+\.[a-z]+/\S+$`), "Invalid image_uri", "an image in Artifact Registry, LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG, without https://")},
-						MarkdownDescription: "Image in Artifact Registry, for example one of [Google's prebuilt containers](https://cloud.google.com/vertex-ai/docs/predictions/pre-built-containers).",
-					},
-					"env": schema.ListNestedAttribute{
-						Optional: true, MarkdownDescription: "Environment variables, in order: later ones may refer to earlier ones as `$(NAME)`. Values are stored in the state: do not put secrets here.",
-						NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-							"name": schema.StringAttribute{
-								Required: true, Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "Invalid name", "letters, digits and _, not starting with a digit")},
-								MarkdownDescription: "Name of the variable.",
-							},
-							"value": schema.StringAttribute{Required: true, MarkdownDescription: "Its value."},
-						}},
-					},
-					"ports": schema.ListNestedAttribute{
-						Optional: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)},
-						MarkdownDescription: "Ports that the container listens on. Vertex AI uses the first one; without any it is 8080.",
-						NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-							"container_port": schema.Int32Attribute{Required: true, Validators: []validator.Int32{int32validator.Between(1, 65535)}, MarkdownDescription: "Port number."},
-						}},
-					},
-					"predict_route": schema.StringAttribute{Optional: true, Validators: []validator.String{route}, MarkdownDescription: "Path on the container that answers predictions."},
-					"health_route":  schema.StringAttribute{Optional: true, Validators: []validator.String{route}, MarkdownDescription: "Path on the container that answers health checks."},
-				},
-			},
-			"version_id": schema.StringAttribute{
-				Computed: true, PlanModifiers: keep,
-				MarkdownDescription: "Id of the default version, which holds `artifact_uri` and `container_spec`.",
-			},
-			"versioned_name": schema.StringAttribute{
-				Computed: true, PlanModifiers: keep,
-				MarkdownDescription: "Name of that version, `projects/{project}/locations/{location}/models/{model_id}@{version_id}`: what a deployment refers to, so that a new version is rolled out.",
-			},
-			"create_time": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "When the model was created (RFC 3339)."},
-		})),
-		Blocks: map[string]schema.Block{"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true})},
-	}
-}
-
 // Configure takes the provider's clients.
 func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
 	r.clients = tfkit.Clients(req.ProviderData, &resp.Diagnostics)
@@ -157,7 +69,9 @@ func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, r
 func (*Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var config model
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	config.validate(&resp.Diagnostics)
+	if !resp.Diagnostics.HasError() {
+		config.validate(ctx, &resp.Diagnostics)
+	}
 }
 
 // ModifyPlan fills in defaults, and makes the version unknown exactly when its
@@ -176,14 +90,19 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
 	}
 	plan.setDefaults(r.clients, &config, state, &resp.Diagnostics)
+	plan.spreadEnv(&resp.Diagnostics)
+	plan.validateKey(&resp.Diagnostics)
 	if state != nil {
-		if plan.identity().Replaces(state.identity()) {
+		otherKey := !plan.sameKey(state)
+		if otherKey {
+			resp.RequiresReplace.Append(path.Root("encryption_spec"))
+		}
+		if otherKey || plan.identity().Replaces(state.identity()) {
 			tfkit.PlanDestroy(ctx, req.State, "model", &resp.Diagnostics)
 		}
-		private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
-		if plan.contentChanged(ctx, state, private, &resp.Diagnostics) {
-			plan.VersionID, plan.VersionedName = types.StringUnknown(), types.StringUnknown()
-		}
+	}
+	if !resp.Diagnostics.HasError() {
+		r.planContent(ctx, &plan, state, tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics), &resp.Diagnostics)
 	}
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -198,24 +117,32 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	plan.setDefaults(r.clients, &config, nil, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Create(ctx, createTimeout)
 	resp.Diagnostics.Append(d...)
-	spec := plan.toSpec(ctx, nil, &resp.Diagnostics)
+	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
+	defer cancel()
+	r.pinArtifact(ctx, &plan, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	spec := plan.toSpec(ctx, &config, nil, &resp.Diagnostics)
 	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	spec.Marker = vertex.ModelMarker(r.clients.OwnershipID(), spec)
 	private := tfkit.Private{Incarnation: spec.Marker.Incarnation}
-	ctx, cancel := tfkit.WithTimeout(ctx, "create", timeout)
-	defer cancel()
 
 	save := func() {
 		tfkit.SetPartial(ctx, &resp.State, plan, &resp.Diagnostics)
 		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	}
-	m, err := vertex.New(r.clients).UploadModel(ctx, spec, vertex.Report{
-		Progress:  tfkit.Progress(ctx),
-		Operation: func(name string) { private.Operation = name; save() },
-	})
+	report := vertex.Report{Progress: tfkit.Progress(ctx), Operation: func(name string) { private.Operation = name; save() }}
+	var m *vertex.Model
+	var err error
+	if spec.Within {
+		m, err = r.uploadWithin(ctx, spec, private, report)
+	} else {
+		m, err = vertex.New(r.clients).UploadModel(ctx, spec, report)
+	}
 	var notMade *vertex.NotMadeError
 	if errors.As(err, &notMade) {
 		resp.State.RemoveResource(ctx)
@@ -230,7 +157,11 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	private.Operation = ""
 	labels := plan.LabelSet
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
-	plan.LabelSet = labels.Applied(m.Labels)
+	if spec.Within {
+		remember(&private, m.VersionID)
+	} else {
+		plan.LabelSet = labels.Applied(m.Labels)
+	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
@@ -249,8 +180,18 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	service := vertex.New(r.clients)
-	m, err := service.ReadModel(ctx, state.name())
-	if gcp.IsNotFound(err) && private.Operation != "" {
+	var m *vertex.Model
+	var err error
+	if state.within() {
+		m, err = r.readWithin(ctx, &state, private, &resp.Diagnostics)
+	} else {
+		m, err = service.ReadModel(ctx, state.managed(ctx, &resp.Diagnostics))
+	}
+	if gcp.IsNotFound(err) && !state.within() && !vertex.MakesDefault(state.aliases(ctx, &resp.Diagnostics)) {
+		m, err = service.ReadModel(ctx, state.name()) // the version is gone, the model need not be
+	}
+	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
+	if gcp.IsNotFound(err) && !state.within() && unfinished {
 		// The upload was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			m, err = service.ReadModel(ctx, state.name())
@@ -264,43 +205,62 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		tfkit.AddReadFailure(ctx, &resp.Diagnostics, "model", state.ModelID.ValueString(), err)
 		return
 	}
+	if state.within() {
+		remember(&private, m.VersionID)
+	}
 	if imported := state.CreateTime.IsNull() && private.Emulated == nil; imported {
 		private.Incarnation = m.Object.Incarnation
 		state.ImportLabels(m.Labels, r.clients.Config().DefaultLabels)
+		state.importAliases(m.Aliases)
 		tfkit.ReadDeletionPolicy(&state.DeletionPolicy, r.clients)
+		private.Extra = map[string]string{importedAs: m.Marker.Spec}
 		if m.Container == nil {
-			private.Extra = map[string]string{hiddenContainer: "true"}
+			private.Extra[hiddenContainer] = "true"
 		}
-	} else if !state.object(private).Is(m.Object) {
+	} else if !state.object(private).Is(m.Object) && !(state.within() && state.CreateTime.IsNull()) {
 		resp.Diagnostics.AddWarning("The model \""+state.ModelID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	if v := state.VersionID.ValueString(); v != "" && v != m.VersionID {
-		private.Extra = nil // another version, of which nothing may be taken for granted
+	if v := state.VersionID.ValueString(); v != "" && v != m.VersionID && !state.within() {
+		// Another version, of which nothing may be taken for granted but whether it is
+		// what an update of ours uploaded before it was interrupted.
+		private.Extra = map[string]string{uploadedAs: strings.Join(m.Marks, " ")}
 	}
 	private.Operation = ""
 	state.fromRemote(ctx, m, &resp.Diagnostics)
+	r.findArtifact(ctx, &state, &private, &resp.Diagnostics)
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
 // Update changes fields in place and uploads a new version of changed content.
 func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var plan, state model
+	var plan, config, state model
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := plan.Timeouts.Update(ctx, updateTimeout)
 	resp.Diagnostics.Append(d...)
-	plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
-	spec := plan.toSpec(ctx, &state.LabelSet, &resp.Diagnostics)
+	if !plan.within() {
+		plan.PlanLabels(&state.LabelSet, r.clients.Config().DefaultLabels) // with what was unknown during plan
+	}
 	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+		return
+	}
+	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
+	defer cancel()
 	from := ""
+	if plan.ArtifactFingerprint.IsUnknown() || plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
+		r.pinArtifact(ctx, &plan, &resp.Diagnostics)
+	}
 	if plan.contentChanged(ctx, &state, private, &resp.Diagnostics) {
 		from = cmp.Or(state.VersionID.ValueString(), "0") // not known when the creation was interrupted
 	}
-	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
+	spec := plan.toSpec(ctx, &config, &state, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
 		return
 	}
 	spec.Marker = vertex.ModelMarker(r.clients.OwnershipID(), spec)
@@ -308,10 +268,8 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		spec.Marker.Incarnation = private.Incarnation
 	}
 	private.Incarnation = spec.Marker.Incarnation
-	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
-	defer cancel()
-
-	m, err := vertex.New(r.clients).UpdateModel(ctx, spec, from, vertex.Report{
+	service := vertex.New(r.clients)
+	m, err := service.UpdateModel(ctx, spec, from, vertex.Report{
 		Progress: tfkit.Progress(ctx),
 		Operation: func(name string) {
 			private.Operation = name
@@ -323,21 +281,32 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "update", "model", spec.Name.ID, err)
 		return
 	}
-	private.Operation, private.Extra = "", nil
 	planned := plan
 	plan.fromRemote(ctx, m, &resp.Diagnostics)
-	plan.LabelSet = planned.Applied(m.Labels)
+	if private.Operation = ""; spec.Within {
+		remember(&private, m.VersionID)
+	} else {
+		private.Extra, plan.LabelSet = nil, planned.Applied(m.Labels)
+	}
+	plan.VersionAliases = planned.VersionAliases
 	if !planned.VersionID.IsUnknown() {
 		plan.VersionID, plan.VersionedName = planned.VersionID, planned.VersionedName // what others did meanwhile shows on the next reading
 	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	if !plan.KeepVersions.IsNull() && !resp.Diagnostics.HasError() {
+		_, err := service.PruneVersions(ctx, spec.Name, state.VersionID.ValueString(), int(plan.KeepVersions.ValueInt64()), vertex.Report{Progress: tfkit.Progress(ctx)})
+		if err != nil {
+			resp.Diagnostics.AddWarning(fmt.Sprintf("Earlier versions of model %q are left", spec.Name.ID), err.Error()+". The next change of the resource tries again.")
+		}
+	}
 }
 
 // savePartial writes what the server has in the middle of an update.
 func (*Resource) savePartial(ctx context.Context, to *tfsdk.State, plan, state model, m *vertex.Model, diags *diag.Diagnostics) {
 	if m.VersionID != state.VersionID.ValueString() {
-		state.ContainerSpec, state.VersionID = plan.ContainerSpec, types.StringNull() // the new version is the default one
+		state.takeContent(&plan) // the version that was uploaded
+		state.VersionID = types.StringNull()
 	}
 	state.fromRemote(ctx, m, diags)
 	tfkit.SetPartial(ctx, to, state, diags)
@@ -358,6 +327,10 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	}
 	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
+	if state.within() {
+		r.deleteWithin(ctx, &state, private, &resp.Diagnostics)
+		return
+	}
 	service, report := vertex.New(r.clients), vertex.Report{Progress: tfkit.Progress(ctx)}
 	if private.Operation != "" {
 		if err := service.Await(ctx, state.name(), private.Operation, report); err != nil {

@@ -136,6 +136,7 @@ func TestAccModelAssumptions(t *testing.T) {
 		{"--assume", "container-spec-echo=no"},
 		{"--assume", "default-alias-after-upload=moves"},
 		{"--assume", "taken-model-id-code=INVALID_ARGUMENT"},
+		{"--assume", "schema-uri-echo=same"},
 		{"--operation-latency", "1s"},
 	} {
 		t.Run(flags[len(flags)-1], func(t *testing.T) {
@@ -149,6 +150,11 @@ func TestAccModelAssumptions(t *testing.T) {
 						Config:            tw.Config(hcl(`display_name = "Bert"`, `env = [{ name = "A", value = "1" }]`)),
 						ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
 						ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},
+					},
+					{
+						Config:            tw.Config(strings.Replace(everyField, `encryption_spec         = { kms_key_name = "`+key+`" }`, "", 1)),
+						ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
+						ConfigStateChecks: []statecheck.StateCheck{has("version_id", "3")},
 					},
 				},
 			})
@@ -393,14 +399,17 @@ func TestAccModelUnknown(t *testing.T) {
 	config := func(version string) string {
 		return tw.Config(fmt.Sprintf(`
 resource "terraform_data" "fixed" {
-  input = { project = "demo-gcpml", location = "us-central1", id = "bert" }
+  input = { project = "demo-gcpml", location = "us-central1", id = "bert", key = "`+key+`" }
 }
 
 resource "terraform_data" "u" {
   input = {
-    name = "Bert", text = "some"
-    uri     = "gs://bucket/%s/", image = %q, port = 8081, labels = { team = "ml" }
-    env     = [{ name = "A", value = "1" }]
+    name = "Bert", text = "some", number = 5, yes = true, json = jsonencode({ a = 1 }), duration = "30m", scheme = "HTTP", secret = "hush"
+    uri     = "gs://bucket/%s/", file = "gs://bucket/schema.yaml", image = %q, port = 8081, labels = { team = "ml" }
+    env     = [{ name = "A", value = "1" }], words = ["a1", "b1"]
+    probe   = { exec = { command = ["true"] } }
+    schemata  = { instance_schema_uri = "gs://bucket/schema.yaml" }
+    container = { image_uri = "`+image+`", env = [{ name = "A", value = "1" }], ports = [{ container_port = 1 }] }
   }
 }
 
@@ -410,19 +419,56 @@ locals {
 }
 
 resource "gcpml_vertex_model_upload" "test" {
-  project        = local.fixed.project
-  location       = local.fixed.location
-  model_id       = local.fixed.id
-  display_name   = local.u.name
-  description    = local.u.text
-  labels         = local.u.labels
-  artifact_uri   = local.u.uri
-  container_spec = { image_uri = local.u.image, env = local.u.env, ports = [{ container_port = local.u.port }], predict_route = "/${local.u.text}" }
+  project                 = local.fixed.project
+  location                = local.fixed.location
+  model_id                = local.fixed.id
+  display_name            = local.u.name
+  description             = local.u.text
+  labels                  = local.u.labels
+  artifact_uri            = local.u.uri
+  artifact_revision       = local.u.text
+  detect_artifact_changes = local.u.yes
+  metadata_schema_uri     = local.u.file
+  metadata                = local.u.json
+  version_description     = local.u.text
+  version_aliases         = concat(["default"], local.u.words)
+  keep_versions           = local.u.number
+  encryption_spec         = { kms_key_name = local.fixed.key }
+  predict_schemata        = { instance_schema_uri = local.u.file, parameters_schema_uri = local.u.file, prediction_schema_uri = local.u.file }
+  container_spec = {
+    image_uri             = local.u.image
+    command               = local.u.words
+    args                  = [local.u.text]
+    env                   = concat(local.u.env, [{ name = "B", value_wo = local.u.secret, value_wo_version = local.u.number }])
+    ports                 = [{ container_port = local.u.port }]
+    grpc_ports            = [{ container_port = local.u.port }]
+    predict_route         = "/${local.u.text}"
+    health_route          = "/${local.u.text}"
+    deployment_timeout    = local.u.duration
+    shared_memory_size_mb = local.u.number
+    startup_probe         = local.u.probe
+    health_probe = {
+      http_get              = { path = local.u.text, port = local.u.port, host = local.u.text, scheme = local.u.scheme, http_headers = [{ name = local.u.text, value = local.u.text }] }
+      period_seconds        = local.u.number
+      timeout_seconds       = local.u.number
+      failure_threshold     = local.u.number
+      success_threshold     = local.u.number
+      initial_delay_seconds = local.u.number
+    }
+    liveness_probe = { tcp_socket = { port = local.u.port, host = local.u.text } }
+  }
 }
 
 resource "gcpml_vertex_model_upload" "slug" {
   display_name   = "slug ${local.u.name}"
-  container_spec = { image_uri = local.u.image }
+  container_spec = { image_uri = local.u.image, env = local.u.env }
+}
+
+resource "gcpml_vertex_model_upload" "whole" {
+  display_name     = "whole"
+  container_spec   = local.u.container
+  predict_schemata = local.u.schemata
+  version_aliases  = local.u.words
 }
 `, version, image))
 	}

@@ -32,6 +32,13 @@ const (
 	DefaultAliasOnUpload Key = "default-alias-after-upload"
 	NewVersionFields     Key = "model-fields-on-new-version"
 	DeployedModelVersion Key = "version-in-deployed-model-name"
+	SchemaURIEcho        Key = "schema-uri-echo"
+	RequiredReplicas     Key = "unset-required-replica-count"
+	AutoscalingDefaults  Key = "default-autoscaling-shown"
+	LoggingDestination   Key = "logging-destination"
+	HostedEndpointEcho   Key = "hosted-endpoint-echo"
+	DocumentServiceEcho  Key = "document-service-echo"
+	KMSKeyVersion        Key = "kms-key-version-in-model"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -58,6 +65,13 @@ var Switches = []Switch{
 	{DefaultAliasOnUpload, []string{"stays", "moves"}, "Which version carries the default alias after a new version is uploaded without aliases?"},
 	{NewVersionFields, []string{"keep", "replace"}, "Do the display name and description sent with a new version replace those of the model?"},
 	{DeployedModelVersion, []string{"no", "yes"}, "Does DeployedModel.model carry the version as in models/ID@2 when it is read?"},
+	{SchemaURIEcho, []string{"moved", "same"}, "Are a model's schema URIs echoed as given, or do they point to a copy?"},
+	{RequiredReplicas, []string{"absent", "min_replica_count"}, "How is a required_replica_count that was not set read?"},
+	{AutoscalingDefaults, []string{"no", "yes"}, "Are the default targets for autoscaling, 60 percent, listed in autoscaling_metric_specs when none are set?"},
+	{LoggingDestination, []string{"as-sent", "expanded"}, "Is a destination of request logging that names no dataset or table read as it was sent, or with those that were made for it?"},
+	{HostedEndpointEcho, []string{"url", "as-given"}, "Does a remote model over a hosted model that was named shortly show its URL or that name?"},
+	{DocumentServiceEcho, []string{"yes", "no"}, "Does a remote model over Document AI show its remoteServiceType, which the API's list of values lacks?"},
+	{KMSKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a model end in the version of the key?"},
 }
 
 // Set holds the chosen values. The zero value has every default.

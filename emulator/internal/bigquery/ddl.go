@@ -5,30 +5,20 @@ package bigquery
 
 import (
 	"context"
-	"fmt"
-	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
-	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/bigquery/ast"
-	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/iam"
 )
 
-// unsupportedOptions are options of CREATE MODEL … REMOTE that BigQuery has for
-// other kinds of remote models, or for encryption.
+// unsupportedOptions are options of models that BigQuery has for tuning and for models
+// that are not remote.
 var unsupportedOptions = []string{
-	"remote_service_type", "document_processor", "speech_recognizer", "hugging_face_model_id", "model_garden_model_name", "hugging_face_token",
-	"machine_type", "min_replica_count", "max_replica_count", "reservation_affinity_type", "reservation_affinity_key",
-	"reservation_affinity_values", "endpoint_idle_ttl", "kms_key_name", "prompt_col", "input_label_cols", "max_iterations",
-	"learning_rate_multiplier", "data_split_method", "data_split_eval_fraction", "data_split_col", "evaluation_task", "model_type",
-	"vertex_ai_model_id", "deploy_model",
+	"prompt_col", "input_label_cols", "max_iterations", "learning_rate_multiplier", "data_split_method", "data_split_eval_fraction",
+	"data_split_col", "evaluation_task", "model_type", "vertex_ai_model_id",
 }
 
 // options evaluates an OPTIONS list: an option's value is whatever its expression
@@ -50,9 +40,27 @@ func (x *execution) options(ctx context.Context, st *ast.Statement, allowed ...s
 		if err != nil {
 			return nil, err
 		}
-		values[name] = result.Rows[0][0]
+		values[name] = typed(result.Rows[0][0], result.Fields[0])
 	}
 	return values, nil
+}
+
+// typed tells numbers and booleans, which the engine writes as text, from text.
+func typed(cell any, f *ast.Field) any {
+	text, ok := cell.(string)
+	if !ok || f.Mode == "REPEATED" {
+		return cell
+	}
+	switch f.Type {
+	case "INTEGER", "INT64":
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err == nil {
+			return n
+		}
+	case "BOOLEAN", "BOOL":
+		return text == "true"
+	}
+	return cell
 }
 
 // text is an option that is a string; absent or NULL is empty.
@@ -87,261 +95,6 @@ func labels(options map[string]any) (map[string]string, error) {
 	return out, checkLabels(out)
 }
 
-var (
-	vertexURL = regexp.MustCompile(`^https://([a-z0-9-]+)-aiplatform\.googleapis\.com/v1/projects/([^/]+)/locations/([^/]+)/endpoints/([^/]+)$`)
-	digits    = regexp.MustCompile(`^[0-9]+$`)
-)
-
-func (x *execution) createModel(ctx context.Context, st *ast.Statement, out *outcome) error {
-	t, err := x.resolve(st.Target)
-	if err != nil {
-		return err
-	}
-	if !modelID.MatchString(t.table) {
-		return invalidQuery("Invalid model ID %q. Model IDs must be alphanumeric (plus underscores) and must be at most 1024 characters long.", t.table)
-	}
-	m, err := x.modelFrom(ctx, t, st)
-	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	d, err := x.here(t.key())
-	if err != nil {
-		return err
-	}
-	old := x.model(d, t.table)
-	switch exists, err := x.tableExists(ctx, t); {
-	case err != nil:
-		return err
-	case exists:
-		return duplicate("Table %s", t)
-	case old != nil && st.IfNotExists:
-		out.ddl = "SKIP"
-		return nil
-	case old != nil && !st.OrReplace:
-		return duplicate("Model %s", t)
-	case old != nil:
-		out.ddl = "REPLACE"
-		if x.cfg.Assume.Is(assume.ReplaceKeepsLabels, "yes") {
-			m.meta.Description, m.meta.FriendlyName, m.meta.ExpirationTime = old.meta.Description, old.meta.FriendlyName, old.meta.ExpirationTime
-			if m.meta.Labels == nil {
-				m.meta.Labels = old.meta.Labels
-			}
-		}
-	default:
-		out.ddl = "CREATE"
-	}
-	if x.dryRun {
-		return nil
-	}
-	now := x.cfg.Clock.Now().UnixMilli()
-	m.meta.CreationTime, m.meta.LastModifiedTime, m.meta.Etag, m.meta.Location = now, now, newEtag(), d.meta.Location
-	d.models[t.table] = m
-	if old == nil {
-		x.cfg.Effects.Created(t.modelName())
-	} else {
-		x.cfg.Effects.Updated(t.modelName())
-	}
-	return nil
-}
-
-// modelFrom checks everything about CREATE MODEL but the name's being free.
-func (x *execution) modelFrom(ctx context.Context, t tableRef, st *ast.Statement) (*model, error) {
-	body := st.Model
-	switch {
-	case !body.Remote:
-		return nil, notImplemented("CREATE MODEL without REMOTE: only models on Vertex AI endpoints")
-	case body.HasQuery || body.HasTransform:
-		return nil, notImplemented("CREATE MODEL … REMOTE with AS SELECT or TRANSFORM")
-	case body.DefaultConnection:
-		return nil, notImplemented("WITH CONNECTION DEFAULT")
-	case body.Connection == nil:
-		return nil, invalidQuery("CREATE MODEL … REMOTE needs WITH CONNECTION.")
-	}
-	options, err := x.options(ctx, st, "endpoint", "labels")
-	if err != nil {
-		return nil, err
-	}
-	url, err := text(options, "endpoint")
-	if err != nil {
-		return nil, err
-	}
-	modelLabels, err := labels(options)
-	if err != nil {
-		return nil, err
-	}
-	if len(modelLabels) == 0 {
-		modelLabels = nil
-	}
-	m := &model{ref: t}
-	if m.endpoint, err = x.parseEndpoint(url); err != nil {
-		return nil, err
-	}
-	switch {
-	case body.HasInput != body.HasOutput:
-		return nil, invalidQuery("INPUT and OUTPUT must be specified together.")
-	case !body.HasInput:
-		return nil, notImplemented("remote models without INPUT and OUTPUT, which are for open language models")
-	}
-	if m.input, err = columnsOf("INPUT", body.Input); err != nil {
-		return nil, err
-	}
-	if m.output, err = columnsOf("OUTPUT", body.Output); err != nil {
-		return nil, err
-	}
-	x.mu.Lock()
-	_, err = x.here(t.key())
-	x.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	if m.connection, err = x.parseConnection(body.Connection); err != nil {
-		return nil, err
-	}
-	if err := x.checkRegions(m); err != nil {
-		return nil, err
-	}
-	if _, err := x.account(m); err != nil {
-		return nil, err
-	}
-	if x.cfg.Assume.Is(assume.CreateModelProbe, "yes") {
-		if err := x.probe(ctx, m); err != nil {
-			return nil, err
-		}
-	}
-	if x.cfg.Assume.Is(assume.PermissionCheckedAt, "create") {
-		if err := x.mayPredict(m); err != nil {
-			return nil, err
-		}
-	}
-	m.meta = &bq.Model{
-		ModelReference:  &bq.ModelReference{ProjectId: t.project, DatasetId: t.dataset, ModelId: t.table},
-		Labels:          modelLabels,
-		FeatureColumns:  standardFields(m.input),
-		LabelColumns:    standardFields(m.output),
-		RemoteModelInfo: &bq.RemoteModelInfo{Endpoint: url, Connection: x.connectionName(m.connection)},
-	}
-	return m, nil
-}
-
-func standardFields(columns []column) []*bq.StandardSqlField {
-	var out []*bq.StandardSqlField
-	for _, c := range columns {
-		out = append(out, &bq.StandardSqlField{Name: c.name, Type: c.typ.standardSQL()})
-	}
-	return out
-}
-
-func columnsOf(clause string, list []ast.Column) ([]column, error) {
-	if len(list) == 0 {
-		return nil, invalidQuery("%s has no columns.", clause)
-	}
-	var out []column
-	seen := map[string]bool{}
-	for _, c := range list {
-		typ, ok := parseColumnType(c.Type)
-		if !ok {
-			return nil, invalidQuery("The type %s of %s column %s is not supported in a remote model: use %s or an ARRAY of one of them.", c.Type, clause, c.Name, strings.Join(modelTypes, ", "))
-		}
-		if name := strings.ToLower(c.Name); seen[name] || name == statusColumn {
-			return nil, invalidQuery("The column name %s in %s is taken.", c.Name, clause)
-		} else {
-			seen[name] = true
-		}
-		out = append(out, column{c.Name, typ})
-	}
-	return out, nil
-}
-
-func (x *execution) parseEndpoint(url string) (endpoint, error) {
-	if url == "" {
-		return endpoint{}, invalidQuery("CREATE MODEL … REMOTE needs the option ENDPOINT.")
-	}
-	if !strings.HasPrefix(url, "https://") || strings.Contains(url, "/publishers/") {
-		return endpoint{}, notImplemented("the endpoint %q: only URLs of Vertex AI endpoints, https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/endpoints/ENDPOINT", url)
-	}
-	if strings.Contains(url, ".prediction.vertexai.goog") {
-		return endpoint{}, dedicated(url)
-	}
-	m := vertexURL.FindStringSubmatch(url)
-	if m == nil || m[1] != m[3] {
-		return endpoint{}, invalidQuery("Invalid endpoint %q: want https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/endpoints/ENDPOINT.", url)
-	}
-	if x.cfg.Assume.Is(assume.EndpointLetters, "no") && !digits.MatchString(m[4]) {
-		return endpoint{}, invalidQuery("Invalid endpoint %q: the id of the endpoint must be a number.", url)
-	}
-	return endpoint{m[2], m[3], m[4]}, nil
-}
-
-func dedicated(name string) error {
-	return invalidQuery("The endpoint %s is a dedicated endpoint: remote models support only shared public endpoints.", name)
-}
-
-func (x *execution) parseConnection(p ast.Path) (connection, error) {
-	switch len(p) {
-	case 2:
-		return connection{x.project, p[0], p[1]}, nil
-	case 3:
-		return connection{p[0], p[1], p[2]}, nil
-	}
-	return connection{}, invalidQuery("Invalid connection name %q: want project.location.connection.", strings.Join(p, "."))
-}
-
-// checkRegions holds the documented rules: the connection is where the dataset
-// is; the endpoint is in the same region or inside the multi-region.
-func (x *execution) checkRegions(m *model) error {
-	if l := canonicalLocation(m.connection.location); l != x.location {
-		return invalidQuery("The connection %s is in location %s, the dataset %s in %s: they must be in the same location.", m.connection.id, l, m.ref.key(), x.location)
-	}
-	prefix := map[string]string{"US": "us-", "EU": "europe-"}[x.location]
-	if prefix == "" && m.endpoint.location != x.location || prefix != "" && !strings.HasPrefix(m.endpoint.location, prefix) {
-		return invalidQuery("The endpoint is in region %s, which is not in the location of the dataset %s, %s.", m.endpoint.location, m.ref.key(), x.location)
-	}
-	return nil
-}
-
-// account is the service account that BigQuery calls the model's endpoint as.
-func (x *execution) account(m *model) (string, error) {
-	email, ok := x.cfg.Connections.Account(m.connection.project, m.connection.location, m.connection.id)
-	if !ok {
-		return "", notFound("Connection %s", x.connectionName(m.connection))
-	}
-	return email, nil
-}
-
-// probe checks that the endpoint can answer.
-func (x *execution) probe(ctx context.Context, m *model) error {
-	e, err := x.cfg.Vertex.Endpoint(ctx, m.endpoint.name())
-	switch {
-	case status.Code(err) == codes.NotFound:
-		return invalidQuery("The endpoint %s was not found: %s", m.endpoint.url(), status.Convert(err).Message())
-	case err != nil:
-		return invalidQuery("The endpoint %s cannot be used: %s", m.endpoint.url(), status.Convert(err).Message())
-	case e.Dedicated:
-		return dedicated(m.endpoint.url())
-	case !e.Deployed:
-		return invalidQuery("The endpoint %s has no deployed model.", m.endpoint.url())
-	}
-	return nil
-}
-
-// mayPredict checks that the connection's service account may use the endpoint.
-func (x *execution) mayPredict(m *model) error {
-	email, err := x.account(m)
-	if err != nil {
-		return err
-	}
-	if x.cfg.Permissions.Allowed(m.endpoint.project, "serviceAccount:"+email, iam.PredictPermission) {
-		return nil
-	}
-	message := fmt.Sprintf("%s does not have the permission to access or use the endpoint. Please grant the Vertex AI user role to it following https://cloud.google.com/bigquery/docs/bigquery-ml-remote-model-tutorial#set_up_access. If issue persists, contact bqml-feedback@google.com for help.", email)
-	if x.cfg.Assume.Is(assume.PermissionReason, "accessDenied") {
-		return &apiError{http.StatusForbidden, "accessDenied", "Access Denied: " + message, ""}
-	}
-	return invalidQuery("%s", message)
-}
-
 func (x *execution) alterModel(ctx context.Context, st *ast.Statement, out *outcome) error {
 	t, err := x.resolve(st.Target)
 	if err != nil {
@@ -352,7 +105,11 @@ func (x *execution) alterModel(ctx context.Context, st *ast.Statement, out *outc
 			return notImplemented("ALTER MODEL other than SET OPTIONS")
 		}
 	}
-	options, err := x.options(ctx, st, "description", "labels", "expiration_timestamp", "friendly_name")
+	options, err := x.options(ctx, st, "description", "labels", "expiration_timestamp", "friendly_name", "kms_key_name", "deploy_model", "endpoint_idle_ttl")
+	if err != nil {
+		return err
+	}
+	key, err := x.encryption(options)
 	if err != nil {
 		return err
 	}
@@ -381,6 +138,10 @@ func (x *execution) alterModel(ctx context.Context, st *ast.Statement, out *outc
 			next.Labels, err = labels(options)
 		case "expiration_timestamp":
 			next.ExpirationTime, err = expiration(options[name])
+		case "kms_key_name":
+			next.EncryptionConfiguration, err = x.otherKey(m.meta.EncryptionConfiguration, key)
+		case "deploy_model", "endpoint_idle_ttl":
+			err = alterOpen(m, &next, name, options[name])
 		}
 		if err != nil {
 			return err
@@ -392,6 +153,28 @@ func (x *execution) alterModel(ctx context.Context, st *ast.Statement, out *outc
 	}
 	_, err = x.changeModel(m, &next)
 	return err
+}
+
+// alterOpen changes what can be of a deployed open model. Whether it is deployed shows
+// nowhere.
+func alterOpen(m *model, next *bq.Model, name string, value any) error {
+	if m.kind != openModel {
+		return invalidQuery("The option %s is supported only for remote models over %s.", strings.ToUpper(name), openModel)
+	}
+	if name == "deploy_model" {
+		if _, ok := value.(bool); !ok {
+			return invalidQuery("Invalid value for option DEPLOY_MODEL: want a BOOL.")
+		}
+		return nil
+	}
+	ttl, err := idleTTL(value)
+	if err != nil {
+		return err
+	}
+	told := *m.meta.TrainingRuns[0].TrainingOptions
+	told.EndpointIdleTtl = seconds(ttl)
+	next.TrainingRuns = []*bq.TrainingRun{{TrainingOptions: &told}}
+	return nil
 }
 
 // expiration turns a TIMESTAMP of the engine into milliseconds; NULL is 0, never.

@@ -81,3 +81,31 @@ func TestDMLStatistics(t *testing.T) {
 		}
 	}
 }
+
+// Each clause of a MERGE counts the rows that it is the first to have.
+func TestMergeStatistics(t *testing.T) {
+	b := start(t)
+	b.do("CREATE SCHEMA d")
+	for _, c := range []struct {
+		sql                        string
+		inserted, updated, deleted int64
+		rest                       [][]string
+	}{
+		{"MERGE d.t USING (SELECT * FROM UNNEST([2, 3, 9]) AS x) s ON t.x = s.x WHEN MATCHED THEN UPDATE SET y = 1 WHEN NOT MATCHED THEN INSERT (x, y) VALUES (x, 2)",
+			1, 2, 0, [][]string{{"1", "0"}, {"2", "1"}, {"3", "1"}, {"4", "0"}, {"9", "2"}}},
+		{"MERGE d.t AS old USING d.u AS now ON old.x = now.x WHEN MATCHED AND now.x > 2 THEN DELETE WHEN MATCHED THEN UPDATE SET y = 5 WHEN NOT MATCHED BY SOURCE AND old.x = 1 THEN DELETE",
+			0, 1, 2, [][]string{{"2", "5"}, {"4", "0"}}},
+		{"MERGE INTO d.t USING d.u ON FALSE WHEN NOT MATCHED AND x = 3 THEN INSERT (x, y) VALUES (30, 0) WHEN NOT MATCHED BY SOURCE THEN DELETE",
+			1, 0, 4, [][]string{{"30", "0"}}},
+		{"MERGE d.t USING d.u ON t.x = u.x WHEN MATCHED AND t.x > 100 THEN DELETE", 0, 0, 0, [][]string{{"1", "0"}, {"2", "0"}, {"3", "0"}, {"4", "0"}}},
+	} {
+		b.do("CREATE OR REPLACE TABLE d.t AS SELECT x, 0 AS y FROM UNNEST([1, 2, 3, 4]) AS x")
+		b.do("CREATE OR REPLACE TABLE d.u AS SELECT x FROM UNNEST([2, 3]) AS x")
+		j := b.do("%s", c.sql)
+		got := j.Statistics.Query.DmlStats
+		if got == nil || got.InsertedRowCount != c.inserted || got.UpdatedRowCount != c.updated || got.DeletedRowCount != c.deleted || j.Statistics.Query.NumDmlAffectedRows != c.inserted+c.updated+c.deleted {
+			t.Errorf("%s: %+v", c.sql, got)
+		}
+		b.want("SELECT x, y FROM d.t ORDER BY x", c.rest)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 
@@ -35,94 +36,66 @@ type execution struct {
 	dryRun   bool
 	project  string
 	location string
-	temp     temporaries
+	env      *environment
+	// text is what positions refer to: the text of the job, or that of an EXECUTE
+	// IMMEDIATE, whose frames are in callers.
+	text    string
+	callers []*bq.ScriptStackFrame
+	// scripted is set in a script, whose outcome so far is out.
+	scripted bool
+	out      *outcome
+	// resolved remembers which names of a statement mean variables.
+	resolved map[*ast.Source]chosen
 }
 
 func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
-	x := &execution{Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location}
+	x := &execution{
+		Server: s, job: j, query: j.config.Query, dryRun: j.config.DryRun, project: j.key.project, location: j.key.location,
+		env: newEnvironment(), resolved: map[*ast.Source]chosen{},
+	}
 	switch {
 	case j.config.Load != nil:
 		return x.load(ctx)
 	case legacy(j.config):
 		return outcome{}, notImplemented("legacy SQL, which is what BigQuery runs unless useLegacySql is false: set it")
-	case j.script.ControlFlow != "":
-		return outcome{}, notImplemented("the procedural language (%s) in scripts", j.script.ControlFlow)
 	}
-	defer x.forget(ctx)
-	last := j.script.Statements[len(j.script.Statements)-1]
-	if onlyFunctions(j.script.Statements[:len(j.script.Statements)-1]) {
+	x.text = j.config.Query.Query
+	if j.session == nil {
+		defer x.forget(ctx, &x.env.temp)
+	} else {
+		j.session.running.Lock()
+		defer j.session.running.Unlock()
+		x.env = j.session.env
+		x.env.scopes = x.env.scopes[:1] // a script that failed leaves its blocks
+	}
+	if script := j.script; script.ControlFlow == "" && onlyFunctions(script.Statements[:len(script.Statements)-1]) {
 		// Functions before a statement do not make a script of it.
-		first := 0
-		for _, st := range j.script.Statements {
-			out, err := x.statement(ctx, j.key, st, first)
+		last := script.Statements[len(script.Statements)-1]
+		for _, st := range script.Statements {
+			out, err := x.statement(ctx, j.key, st)
 			if err != nil || st == last {
-				return out, x.worded(x.inScript(st, err))
+				return out, err
 			}
-			first += positional(st)
 		}
 	}
-	switch {
-	case x.query.DestinationTable != nil:
+	if x.query.DestinationTable != nil {
 		return outcome{}, invalid("configuration.query.destinationTable cannot be set for scripts")
 	}
-	return x.statements(ctx)
-}
-
-// statements runs a script, each statement as a child job.
-func (x *execution) statements(ctx context.Context) (outcome, error) {
-	out := outcome{statementType: "SCRIPT"}
-	if x.dryRun {
-		return out, nil // what a statement means depends on the ones before it
-	}
-	x.temp.script = true
-	first := 0
-	for i, st := range x.job.script.Statements {
-		config := *x.job.config
-		query := *x.query
-		query.Query = st.Text
-		config.Query = &query
-		now := x.cfg.Clock.Now().UnixMilli()
-		child := &job{
-			key:    jobKey{x.project, x.location, fmt.Sprintf("script_job_%s_%d", hash(x.job.key.id), i)},
-			parent: x.job, config: &config, state: "RUNNING", done: make(chan struct{}), created: now, started: now,
-		}
-		x.jobs.mu.Lock()
-		x.jobs.add(child)
-		x.jobs.mu.Unlock()
-		x.job.mu.Lock()
-		x.job.children = append(x.job.children, child)
-		x.job.mu.Unlock()
-
-		done, err := x.statement(ctx, child.key, st, first)
-		err = x.worded(x.inScript(st, err))
-		child.mu.Lock()
-		child.state, child.ended, child.outcome, child.failure = "DONE", x.cfg.Clock.Now().UnixMilli(), done, asAPIError(ctx, err)
-		child.mu.Unlock()
-		close(child.done)
-		if err != nil {
-			return out, err
-		}
-		out.bytes += done.bytes
-		if done.result != nil {
-			out.result, out.destination = done.result, done.destination
-		}
-		first += positional(st)
-	}
-	return out, nil
+	return x.script(ctx)
 }
 
 // resolve completes a table's or model's name.
 func (x *execution) resolve(p ast.Path) (tableRef, error) {
+	if t, ok := x.temporary(p); ok {
+		return t, nil
+	}
 	switch len(p) {
 	case 1:
-		if x.temp.tables[p[0]] != nil {
-			t := x.temp.tables[p[0]]
-			return tableRef{t[0], t[1], t[2]}, nil
-		}
-		if x.query.DefaultDataset == nil {
+		d := x.defaultDataset()
+		if d == nil {
 			return tableRef{}, invalidQuery("Table %q must be qualified with a dataset (e.g. dataset.table).", p[0])
 		}
-		return tableRef{x.defaultProject(), x.query.DefaultDataset.DatasetId, p[0]}, nil
+		return tableRef{x.defaultProject(), d.DatasetId, p[0]}, nil
 	case 2:
 		return tableRef{x.project, p[0], p[1]}, nil
 	case 3:
@@ -132,7 +105,7 @@ func (x *execution) resolve(p ast.Path) (tableRef, error) {
 }
 
 func (x *execution) defaultProject() string {
-	if d := x.query.DefaultDataset; d != nil && d.ProjectId != "" {
+	if d := x.defaultDataset(); d != nil && d.ProjectId != "" {
 		return d.ProjectId
 	}
 	return x.project
@@ -161,7 +134,7 @@ func (x *execution) here(k datasetKey) (*dataset, error) {
 // inferLocation is where a job without a location runs: where the first dataset
 // is that it names, else US.
 func (s *Server) inferLocation(j *job) string {
-	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project}
+	x := &execution{Server: s, job: j, query: j.config.Query, project: j.key.project, env: newEnvironment()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if load := j.config.Load; load != nil {
@@ -286,32 +259,26 @@ func (p piece) then(q piece) piece {
 	return out
 }
 
-var scalarType = regexp.MustCompile(`^[A-Z][A-Z0-9]*$`)
-
-// nulls are edits that put typed NULLs in place of the parameters that are NULL,
-// and literals in place of those that hold structs: the engine forgets the types of
-// such parameters.
-func (x *execution) nulls(st *ast.Statement, first int) []edit {
+// parameters are edits that put typed literals in place of the query parameters:
+// the engine forgets the types of some.
+func (x *execution) parameters(source *ast.Source) []edit {
 	var edits []edit
-	index := first
-	for _, param := range st.Params {
+	index := source.First
+	for _, param := range source.Params {
 		i := index
 		if param.Name == "" {
 			index++
 		} else {
 			i = slices.IndexFunc(x.query.QueryParameters, func(p *bq.QueryParameter) bool { return strings.EqualFold(p.Name, param.Name) })
 		}
-		if i < 0 || i >= len(x.query.QueryParameters) {
+		if i < 0 || i >= len(x.query.QueryParameters) || x.query.QueryParameters[i].ParameterType == nil {
 			continue // [execution.run] says so
 		}
 		typ, value := x.query.QueryParameters[i].ParameterType, x.query.QueryParameters[i].ParameterValue
-		isNull := value == nil || value.Value == "" && !slices.Contains(value.ForceSendFields, "Value")
-		if isNull && typ != nil && typ.Type != "ARRAY" && typ.Type != "STRUCT" && scalarType.MatchString(typ.Type) {
-			edits = append(edits, edit{param.Range, "CAST(NULL AS " + typ.Type + ")"})
+		if value != nil && value.Value == "" && !slices.Contains(value.ForceSendFields, "Value") && typ.Type != "ARRAY" && typ.Type != "STRUCT" {
+			value = nil
 		}
-		if typ != nil && (typ.Type == "STRUCT" || typ.Type == "ARRAY" && typ.ArrayType != nil && typ.ArrayType.Type == "STRUCT") {
-			edits = append(edits, edit{param.Range, literal(typ, value)})
-		}
+		edits = append(edits, edit{param.Range, literal(typ, value)})
 	}
 	return edits
 }
@@ -319,7 +286,7 @@ func (x *execution) nulls(st *ast.Statement, first int) []edit {
 // run sends a piece to the engine with the parameters it needs.
 func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Result, error) {
 	q := ast.Query{Project: x.project, SQL: p.sql, ReadOnly: readOnly}
-	if d := x.query.DefaultDataset; d != nil {
+	if d := x.defaultDataset(); d != nil {
 		q.DatasetProject, q.Dataset = x.defaultProject(), d.DatasetId
 	}
 	for _, i := range p.positional {
@@ -335,8 +302,8 @@ func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Resul
 		}
 		q.Parameters = append(q.Parameters, x.query.QueryParameters[i])
 	}
-	functions := strings.Join(x.temp.functions, "")
-	q.SQL, q.Temporary = functions+q.SQL, x.temp.tables
+	functions := strings.Join(x.env.temp.functions, "")
+	q.SQL, q.Temporary = functions+q.SQL, x.env.temp.tables
 	result, err := x.cfg.Engine.Query(ctx, q)
 	line := strings.Count(functions, "\n")
 	return result, moved(err, -line, 0)
@@ -376,26 +343,12 @@ var at = regexp.MustCompile(` at \[(\d+):(\d+)\]`)
 // moved moves the positions in an error of the engine by some lines and, on the
 // first line, columns.
 func moved(err error, lines, columns int) error {
-	known, ok := errors.AsType[*ast.Error](err)
-	if !ok {
-		return err
-	}
-	message := at.ReplaceAllStringFunc(known.Message, func(position string) string {
-		m := at.FindStringSubmatch(position)
-		line, _ := strconv.Atoi(m[1])
-		column, _ := strconv.Atoi(m[2])
+	return replaced(err, func(line, column int) (int, int) {
 		if line == 1 {
 			column += columns
 		}
-		return fmt.Sprintf(" at [%d:%d]", line+lines, column)
+		return line + lines, column
 	})
-	return &ast.Error{Status: known.Status, Message: message}
-}
-
-// inScript moves positions in a statement to where they are in its script.
-func (x *execution) inScript(st *ast.Statement, err error) error {
-	before := x.query.Query[:st.Offset]
-	return moved(err, strings.Count(before, "\n"), len(before)-strings.LastIndexByte(before, '\n')-1)
 }
 
 // predictable are the statements in which ML.PREDICT can be evaluated.
@@ -408,12 +361,22 @@ var unsupported = []string{
 	"DROP_MATERIALIZED_VIEW", "CREATE_ROW_ACCESS_POLICY", "DROP_ROW_ACCESS_POLICY", "DROP_ALL_ROW_ACCESS_POLICIES",
 }
 
-// statement runs one statement. first is the index of its first positional
-// parameter.
-func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement, first int) (outcome, error) {
-	out := outcome{statementType: st.Type}
-	err := x.dispatch(ctx, key, st, first, &out)
+// statement runs one statement, with the values of variables in it.
+func (x *execution) statement(ctx context.Context, key jobKey, st *ast.Statement) (outcome, error) {
+	var out outcome
+	begun := time.Now()
+	err := x.resolving(ctx, &st.Source, st, "", "", func(in *instance) error {
+		out = outcome{statementType: st.Type}
+		return x.dispatch(ctx, key, in.Statement, st.First, &out)
+	})
+	if !x.dryRun {
+		out.took = time.Since(begun)
+	}
 	return out, err
+}
+
+func isDDL(st *ast.Statement) bool {
+	return strings.HasPrefix(st.Type, "CREATE_") || strings.HasPrefix(st.Type, "DROP_") || strings.HasPrefix(st.Type, "ALTER_")
 }
 
 func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement, first int, out *outcome) error {
@@ -427,14 +390,14 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 	case len(st.Predicts) > 0 && !slices.Contains(predictable, st.Type):
 		return notImplemented("ML.PREDICT in a %s statement", st.Type)
 	}
-	isDDL := strings.HasPrefix(st.Type, "CREATE_") || strings.HasPrefix(st.Type, "DROP_") || strings.HasPrefix(st.Type, "ALTER_")
-	if isDDL && x.query.DestinationTable != nil {
+	ddl := isDDL(st)
+	if ddl && x.query.DestinationTable != nil {
 		return invalid("Cannot set destination table in jobs with DDL statements")
 	}
-	if isDDL && x.query.CreateDisposition != "" {
+	if ddl && x.query.CreateDisposition != "" {
 		return invalid("Cannot set create disposition in jobs with DDL statements")
 	}
-	if isDDL && x.query.WriteDisposition != "" {
+	if ddl && x.query.WriteDisposition != "" {
 		return invalid("Cannot set write disposition in jobs with DDL statements")
 	}
 	switch st.Type {
@@ -462,19 +425,43 @@ func (x *execution) dispatch(ctx context.Context, key jobKey, st *ast.Statement,
 		return err
 	}
 	p := cut(st, first, whole, edits)
+	_, known := x.temporary(st.Target)
+	drops := known && st.Type == "DROP_TABLE"
+	inSession := len(st.Target) == 2 && strings.EqualFold(st.Target[0], ast.SessionDataset) // makes any table temporary
 	switch {
 	case st.Type == "SELECT":
 		return x.selectRows(ctx, key, p, out)
-	case st.Temporary:
+	case st.Temporary, inSession && strings.HasPrefix(st.Type, "CREATE_TABLE"):
 		return x.temporaryTable(ctx, st, first, edits, out)
-	case st.Type == "DROP_TABLE" && len(st.Target) == 1 && x.temp.tables[st.Target[0]] != nil:
-		return x.dropTemporary(ctx, st.Target[0], out)
-	case isDDL:
+	case st.Type == "ASSERT":
+		return x.assert(ctx, st, first, edits)
+	case drops:
+		return x.dropTemporary(ctx, st.Target, out)
+	case ddl:
 		return x.ddl(ctx, st, first, edits, out)
 	case st.Type == "MERGE":
 		return x.merge(ctx, st, first, edits, out)
 	}
 	return x.dml(ctx, st, first, edits, p, out)
+}
+
+// assert evaluates the condition of an ASSERT.
+func (x *execution) assert(ctx context.Context, st *ast.Statement, first int, edits []edit) error {
+	const before = "SELECT ("
+	condition := cut(st, first, *st.Condition, edits).with(before, "\n) IS TRUE")
+	result, err := x.run(ctx, condition, true)
+	if err != nil {
+		return replaced(err, func(line, column int) (int, int) {
+			return place(st.Text, min(max(byteAt(condition.sql, line, column)-len(before)+st.Condition.Start, 0), len(st.Text)))
+		})
+	}
+	switch {
+	case x.dryRun, result.Rows[0][0] == "true":
+		return nil
+	case st.Description != "":
+		return invalidQuery("Assertion failed: %s", st.Description)
+	}
+	return invalidQuery("Assertion failed")
 }
 
 // selectRows runs a query. Its result goes to the destination table or, without
@@ -692,47 +679,103 @@ func (x *execution) count(ctx context.Context, t tableRef, where piece) (int64, 
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// merge runs a MERGE and counts the rows of one that can only insert: the engine
-// does not tell, and an update leaves no trace in the number of rows.
+// merge runs a MERGE and counts what it does to rows.
 func (x *execution) merge(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
-	t, err := x.resolve(st.Target)
-	if err != nil {
-		return err
+	if x.dryRun {
+		return x.mergeRows(ctx, st, first, edits, nil)
 	}
-	if x.dryRun || st.MergeChanges {
-		return x.mergeRows(ctx, st, first, edits)
-	}
-	x.scratch.dml.Lock()
+	x.scratch.dml.Lock() // so that nobody else changes the table while it is counted
 	defer x.scratch.dml.Unlock()
-	before, err := x.count(ctx, t, piece{})
-	if err != nil {
-		return err
-	}
-	if err := x.mergeRows(ctx, st, first, edits); err != nil {
-		return err
-	}
-	after, err := x.count(ctx, t, piece{})
-	if err != nil {
-		return err
-	}
-	out.affected = new(after - before)
-	return nil
+	return x.mergeRows(ctx, st, first, edits, out)
 }
 
 // mergeRows runs a MERGE. The engine takes only a table as its source: a query is
 // made one first.
-func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int, edits []edit) error {
-	if st.MergeSource != nil {
-		source := cut(st, first, *st.MergeSource, edits)
+func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int, edits []edit, out *outcome) error {
+	if st.Merge.Query {
+		source := cut(st, first, st.Merge.Source, edits)
 		name := x.scratch.name("merge")
 		if err := x.scratch.create(ctx, x, name, source.with("SELECT * FROM ", "")); err != nil {
 			return err
 		}
 		defer x.scratch.drop(ctx, x, name)
-		edits = append(slices.Clone(edits), edit{*st.MergeSource, scratchTable(name) + " "})
+		edits = append(slices.Clone(edits), edit{st.Merge.Source, scratchTable(name) + " "})
 	}
-	_, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), x.dryRun)
-	return err
+	var counts *bq.DmlStatistics
+	if out != nil {
+		counts = x.countMerge(ctx, st, first, edits)
+	}
+	if _, err := x.run(ctx, cut(st, first, ast.Range{Start: 0, End: len(st.Text)}, edits), x.dryRun); err != nil || counts == nil {
+		return err
+	}
+	out.dml, out.affected = counts, new(counts.InsertedRowCount+counts.UpdatedRowCount+counts.DeletedRowCount)
+	return nil
+}
+
+// countMerge counts the rows that each clause of a MERGE is going to have: the
+// engine does not tell. Nil is what it cannot count.
+func (x *execution) countMerge(ctx context.Context, st *ast.Statement, first int, edits []edit) *bq.DmlStatistics {
+	const inTarget, inSource = "_in_target", "_in_source"
+	t, err := x.resolve(st.Target)
+	if err != nil {
+		return nil
+	}
+	m := st.Merge
+	name := m.SourceName
+	if name == "" {
+		name = inSource + "_"
+	}
+	// A condition on rows of one side sees only that side's columns.
+	target, source := piece{sql: "SELECT *, 1 AS " + inTarget}, piece{sql: "SELECT *, 1 AS " + inSource}
+	q := piece{sql: "SELECT CASE"}
+	for i, c := range m.Clauses {
+		condition := piece{}
+		if c.Condition != nil {
+			condition = cut(st, first, *c.Condition, edits).with(" AND (", ")")
+		}
+		ahead := fmt.Sprintf("_when_%d", i)
+		switch {
+		case c.Matched:
+			q = q.with("", " WHEN "+inTarget+" IS NOT NULL AND "+inSource+" IS NOT NULL").then(condition)
+		case c.NotMatchedByTarget:
+			q = q.with("", " WHEN "+inTarget+" IS NULL AND "+ahead)
+			source = source.with("", ", TRUE").then(condition).with("", " AS "+ahead)
+		default:
+			q = q.with("", " WHEN "+inSource+" IS NULL AND "+ahead)
+			target = target.with("", ", TRUE").then(condition).with("", " AS "+ahead)
+		}
+		q = q.with("", fmt.Sprintf(" THEN %d", i))
+	}
+	target = target.with("(", " FROM "+t.sql()+" AS "+quote(m.TargetName)+") AS "+quote(m.TargetName))
+	source = source.with("(", " FROM ").then(cut(st, first, m.Source, edits)).with("", " AS "+quote(name)+") AS "+quote(name))
+	on := cut(st, first, m.On, edits).with(" ON ", " GROUP BY clause")
+	q = q.with("", " END AS clause, COUNT(*) FROM ").then(target).with("", " FULL OUTER JOIN ").then(source).then(on)
+	result, err := x.run(ctx, q, true)
+	if err != nil {
+		return nil
+	}
+	counts := &bq.DmlStatistics{ForceSendFields: []string{"InsertedRowCount", "UpdatedRowCount", "DeletedRowCount"}}
+	for _, row := range result.Rows {
+		clause, ok := row[0].(string)
+		if !ok {
+			continue // rows that no clause has
+		}
+		i, _ := strconv.Atoi(clause)
+		text, _ := row[1].(string)
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil
+		}
+		switch m.Clauses[i].Action {
+		case "INSERT":
+			counts.InsertedRowCount += n
+		case "UPDATE":
+			counts.UpdatedRowCount += n
+		case "DELETE":
+			counts.DeletedRowCount += n
+		}
+	}
+	return counts
 }
 
 // scan finds the tables that a statement reads, checks where they are and counts
@@ -740,8 +783,12 @@ func (x *execution) mergeRows(ctx context.Context, st *ast.Statement, first int,
 func (x *execution) scan(ctx context.Context, st *ast.Statement, out *outcome) error {
 	for _, path := range st.Tables {
 		t, err := x.resolve(path)
-		if err != nil || isSystemView(path) {
-			continue // a WITH entry, an array or a view of the system
+		if _, temporary := x.temporary(path); temporary || isSystemView(path) {
+			out.unmeasured = true
+			continue
+		}
+		if err != nil {
+			continue // a WITH entry or an array
 		}
 		x.mu.Lock()
 		d, known := x.datasets[t.key()]
@@ -760,11 +807,13 @@ func (x *execution) scan(ctx context.Context, st *ast.Statement, out *outcome) e
 			return err
 		}
 		out.referenced = append(out.referenced, t.reference())
-		bytes, err := x.size(ctx, t, table)
+		out.unmeasured = out.unmeasured || table.View != nil
+		bytes, rows, err := x.size(ctx, t, table)
 		if err != nil {
 			return err
 		}
 		out.bytes += bytes
+		out.read += rows
 	}
 	if limit := x.query.MaximumBytesBilled; limit > 0 && billed(out.bytes) > limit {
 		return &apiError{400, "bytesBilledLimitExceeded", fmt.Sprintf("Query exceeded limit for bytes billed: %d. %d or higher required.", limit, billed(out.bytes)), ""}
@@ -779,11 +828,11 @@ var widths = map[string]string{
 	"DATE": "8", "DATETIME": "8", "TIME": "8", "TIMESTAMP": "8",
 }
 
-// size is the logical size of a table. Columns of structs, JSON, geography and
-// arrays of text count as nothing.
-func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (int64, error) {
+// size is the logical size of a table, and how many rows it has. Columns of structs,
+// JSON, geography and arrays of text count as nothing.
+func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (bytes, rows int64, err error) {
 	if table.Schema == nil || table.View != nil {
-		return 0, nil
+		return 0, 0, nil
 	}
 	terms := []string{"0"}
 	for _, f := range table.Schema.Fields {
@@ -798,10 +847,15 @@ func (x *execution) size(ctx context.Context, t tableRef, table *bq.Table) (int6
 			terms = append(terms, fmt.Sprintf("IFNULL(SUM(BYTE_LENGTH(%s) + 2), 0)", name))
 		}
 	}
-	result, err := x.cfg.Engine.Query(ctx, ast.Query{Project: x.project, ReadOnly: true, SQL: "SELECT " + strings.Join(terms, " + ") + " FROM " + t.sql()})
+	result, err := x.cfg.Engine.Query(ctx, ast.Query{Project: x.project, ReadOnly: true, SQL: "SELECT " + strings.Join(terms, " + ") + ", COUNT(*) FROM " + t.sql()})
 	if err != nil || len(result.Rows) != 1 {
-		return 0, errors.Join(err, fmt.Errorf("measure table %s", t))
+		return 0, 0, errors.Join(err, fmt.Errorf("measure table %s", t))
 	}
-	text, _ := result.Rows[0][0].(string)
-	return strconv.ParseInt(text, 10, 64)
+	for i, into := range []*int64{&bytes, &rows} {
+		text, _ := result.Rows[0][i].(string)
+		if *into, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("measure table %s: %w", t, err)
+		}
+	}
+	return bytes, rows, nil
 }

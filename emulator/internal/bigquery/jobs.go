@@ -43,9 +43,13 @@ type job struct {
 	children []*job
 	config   *bq.JobConfiguration
 	script   *ast.Script // nil if the text does not parse, and for a load job
+	session  *session    // in which the query runs, if in any
 	content  []byte      // the file of a load job
-	cancel   context.CancelFunc
-	done     chan struct{}
+	// evaluation and frames say which part of a script this is.
+	evaluation string
+	frames     []*bq.ScriptStackFrame
+	cancel     context.CancelFunc
+	done       chan struct{}
 
 	// mu guards what follows while the job runs.
 	mu                      sync.Mutex
@@ -64,6 +68,11 @@ type outcome struct {
 	targetDataset *bq.DatasetReference
 	destination   *bq.TableReference
 	affected      *int64 // rows changed by DML
+	dml           *bq.DmlStatistics
+	took          time.Duration
+	read          int64 // rows of the tables that are read
+	unmeasured    bool  // some of what is read is in neither bytes nor read
+	exact         bool  // the bytes of the dry run of a script are what it will read
 	bytes         int64
 	referenced    []*bq.TableReference
 	loaded        *bq.JobStatistics3 // what a load job did
@@ -80,8 +89,6 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 	case config.Load != nil:
 	case config.Query.Query == "":
 		return nil, invalid("Required parameter is missing: query")
-	case inSession(config.Query):
-		return nil, notImplemented("sessions (createSession and the connection property session_id)")
 	default:
 		script, err := s.cfg.Engine.Parse(config.Query.Query)
 		j.script, j.failure = script, asAPIError(context.Background(), err)
@@ -95,6 +102,15 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 			}
 		}
 		j.key.id, j.key.location = ref.JobId, canonicalLocation(ref.Location)
+	}
+	if config.Query != nil {
+		var err error
+		if j.session, err = s.sessionOf(config.Query, j.key); err != nil {
+			return nil, err
+		}
+	}
+	if j.session != nil && j.session.location != "" {
+		j.key.location = j.session.location
 	}
 	if j.key.location == "" {
 		j.key.location = s.inferLocation(j)
@@ -114,12 +130,10 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 		return nil, duplicate("Job %s:%s.%s", project, j.key.location, j.key.id)
 	}
 	s.jobs.add(j)
+	if j.session != nil {
+		s.keep(j.session, j.key.location)
+	}
 	return j, nil
-}
-
-// inSession reports whether a query starts a session or belongs to one.
-func inSession(q *bq.JobConfigurationQuery) bool {
-	return q.CreateSession || slices.ContainsFunc(q.ConnectionProperties, func(p *bq.ConnectionProperty) bool { return p.Key == "session_id" })
 }
 
 func (js *jobs) add(j *job) {
@@ -213,7 +227,10 @@ func (s *Server) resource(j *job) *bq.Job {
 	}
 	if j.parent != nil {
 		out.Statistics.ParentJobId = j.parent.key.id
-		out.Statistics.ScriptStatistics = &bq.ScriptStatistics{EvaluationKind: "STATEMENT"}
+		out.Statistics.ScriptStatistics = &bq.ScriptStatistics{EvaluationKind: j.evaluation, StackFrames: j.frames}
+	}
+	if j.session != nil {
+		out.Statistics.SessionInfo = &bq.SessionInfo{SessionId: j.session.id}
 	}
 	if j.state != "DONE" {
 		return out
@@ -234,6 +251,11 @@ func (s *Server) resource(j *job) *bq.Job {
 		TotalBytesProcessed: o.bytes, TotalBytesBilled: billed(o.bytes), ReferencedTables: o.referenced,
 		ForceSendFields: []string{"CacheHit", "TotalBytesProcessed", "TotalBytesBilled"},
 	}
+	if !j.config.DryRun {
+		stats.TotalSlotMs = o.took.Milliseconds()
+		stats.QueryPlan = o.plan(j.ended)
+		out.Statistics.TotalSlotMs = stats.TotalSlotMs
+	}
 	if o.affected != nil {
 		stats.NumDmlAffectedRows = *o.affected
 		stats.ForceSendFields = append(stats.ForceSendFields, "NumDmlAffectedRows")
@@ -241,8 +263,8 @@ func (s *Server) resource(j *job) *bq.Job {
 	}
 	if j.config.DryRun {
 		stats.TotalBytesProcessedAccuracy = "PRECISE"
-		if o.statementType == "SCRIPT" {
-			stats.TotalBytesProcessedAccuracy = "UNKNOWN" // nothing of it was looked at
+		if o.statementType == "SCRIPT" && !o.exact {
+			stats.TotalBytesProcessedAccuracy = "UNKNOWN" // not all of it was looked at
 		}
 	}
 	if j.config.DryRun && o.result != nil {
@@ -254,6 +276,9 @@ func (s *Server) resource(j *job) *bq.Job {
 
 // dmlStats tells what became of the rows that DML affected.
 func (o outcome) dmlStats() *bq.DmlStatistics {
+	if o.dml != nil {
+		return o.dml
+	}
 	stats := &bq.DmlStatistics{}
 	switch o.statementType {
 	case "INSERT", "MERGE":
@@ -628,6 +653,9 @@ func (s *Server) results(ctx context.Context, j *job, wait time.Duration, start,
 	o := j.outcome
 	answer["jobComplete"] = true
 	answer["cacheHit"] = false
+	if j.session != nil {
+		answer["sessionInfo"] = bq.SessionInfo{SessionId: j.session.id}
+	}
 	answer["totalBytesProcessed"] = strconv.FormatInt(o.bytes, 10)
 	if o.affected != nil {
 		answer["numDmlAffectedRows"] = strconv.FormatInt(*o.affected, 10)

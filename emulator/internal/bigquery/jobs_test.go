@@ -194,9 +194,10 @@ func TestScript(t *testing.T) {
 		t.Errorf("children %v", got)
 	}
 	result, err := b.Jobs.GetQueryResults(projectID, j.JobReference.JobId).Do()
-	if err != nil || len(result.Rows) != 1 {
-		t.Errorf("the script's result is that of its query: %+v %v", result, err)
+	if err != nil || len(result.Rows) != 0 || result.Schema != nil {
+		t.Errorf("the script's result is that of its last statement, which has none: %+v %v", result, err)
 	}
+	b.want("SELECT 1; SELECT 2 AS x", [][]string{{"2"}})
 	b.fails("CREATE SCHEMA e; SELECT 1/0; CREATE SCHEMA f", "invalidQuery", "zero")
 	if _, err := b.Datasets.Get(projectID, "e").Do(); err != nil {
 		t.Errorf("a statement before the failure: %v", err)
@@ -304,4 +305,51 @@ func TestStrictJSON(t *testing.T) {
 	if _, err := b.Datasets.Insert("x", &bq.Dataset{DatasetReference: &bq.DatasetReference{DatasetId: "d"}}).Do(); reason(err) != "404 notFound" {
 		t.Errorf("an impossible project: %v", err)
 	}
+}
+
+// The plan is one stage with what was read and written in truth.
+func TestQueryPlan(t *testing.T) {
+	b := start(t)
+	b.do("CREATE SCHEMA d")
+	b.do("CREATE TABLE d.t AS SELECT x FROM UNNEST(GENERATE_ARRAY(1, 20)) AS x")
+	b.do("CREATE VIEW d.v AS SELECT x FROM d.t")
+	for _, c := range []struct {
+		sql           string
+		read, written int64
+	}{
+		{"SELECT x FROM d.t WHERE x > 15", 20, 5},
+		{"SELECT COUNT(*) FROM d.t AS a JOIN d.t AS b USING (x)", 40, 1},
+		{"DELETE d.t WHERE x > 18", 0, 2},
+		{"SELECT 1", 0, 1},
+	} {
+		j := b.do("%s", c.sql)
+		stages := j.Statistics.Query.QueryPlan
+		if len(stages) != 1 || stages[0].RecordsRead != c.read || stages[0].RecordsWritten != c.written || stages[0].Status != "COMPLETE" {
+			t.Errorf("%s: %+v, want %d rows read and %d written", c.sql, stages, c.read, c.written)
+			continue
+		}
+		if took := stages[0].EndMs - stages[0].StartMs; took != stages[0].SlotMs || took != j.Statistics.TotalSlotMs || took > j.Statistics.EndTime-j.Statistics.StartTime+1 {
+			t.Errorf("%s: %d ms, %d slot ms of %d, in a job of %d", c.sql, took, stages[0].SlotMs, j.Statistics.TotalSlotMs, j.Statistics.EndTime-j.Statistics.StartTime)
+		}
+	}
+	for _, sql := range []string{"SELECT x FROM d.v", "CREATE TABLE d.u (x INT64)"} {
+		if j := b.do("%s", sql); len(j.Statistics.Query.QueryPlan) != 0 {
+			t.Errorf("%s: a plan of what is not known: %+v", sql, j.Statistics.Query.QueryPlan)
+		}
+	}
+}
+
+// Conditions on an INFORMATION_SCHEMA find the names that it shows.
+func TestInformationSchema(t *testing.T) {
+	b := start(t)
+	b.do("CREATE SCHEMA d")
+	b.do("CREATE SCHEMA e")
+	b.do("CREATE TABLE d.t (x INT64, s STRING)")
+	b.do("CREATE TABLE e.other (y INT64)")
+	b.want("SELECT table_name FROM d.INFORMATION_SCHEMA.TABLES WHERE table_schema = 'd' AND table_catalog = 'my-project'", [][]string{{"t"}})
+	b.want("SELECT TABLES.table_name FROM d.INFORMATION_SCHEMA.TABLES WHERE TABLES.table_schema = 'e'", nil)
+	b.want("SELECT c.column_name, c.data_type FROM `my-project`.d.INFORMATION_SCHEMA.COLUMNS AS c JOIN d.INFORMATION_SCHEMA.TABLES AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name WHERE c.table_schema = 'd' ORDER BY c.ordinal_position",
+		[][]string{{"x", "INT64"}, {"s", "STRING"}})
+	b.want("SELECT schema_name FROM e.INFORMATION_SCHEMA.SCHEMATA WHERE schema_name = 'e'", [][]string{{"e"}})
+	b.fails("SELECT nope FROM d.INFORMATION_SCHEMA.TABLES", "invalidQuery", "Unrecognized name: nope at [1:8]")
 }

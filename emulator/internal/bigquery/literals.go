@@ -4,6 +4,7 @@
 package bigquery
 
 import (
+	"strconv"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -52,11 +53,21 @@ func literal(t *bq.QueryParameterType, v *bq.QueryParameterValue) string {
 		return parameterType(t) + "(" + strings.Join(fields, ", ") + ")"
 	case "STRING":
 		return quoteString(v.Value)
+	}
+	if v.Value == "" && t.Type != "BYTES" {
+		return "CAST(NULL AS " + t.Type + ")"
+	}
+	switch t.Type {
 	case "BYTES":
 		return "FROM_BASE64(" + quoteString(v.Value) + ")"
-	}
-	if v.Value == "" {
-		return "CAST(NULL AS " + t.Type + ")"
+	case "JSON":
+		return "PARSE_JSON(" + quoteString(v.Value) + ")"
+	case "GEOGRAPHY":
+		return "ST_GEOGFROMTEXT(" + quoteString(v.Value) + ")"
+	case "INT64", "INTEGER":
+		if _, err := strconv.ParseInt(v.Value, 10, 64); err == nil {
+			return "(" + v.Value + ")" // also where an expression cannot stand
+		}
 	}
 	return "CAST(" + quoteString(v.Value) + " AS " + t.Type + ")"
 }

@@ -4,6 +4,7 @@
 package bigquery_test
 
 import (
+	"strings"
 	"testing"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -30,4 +31,23 @@ func TestStructParameters(t *testing.T) {
 			ParameterValue: &bq.QueryParameterValue{ArrayValues: []*bq.QueryParameterValue{value("1", "a"), value("3", "c"), value("2", "b")}},
 		},
 		&bq.QueryParameter{ParameterType: scalar("INT64"), ParameterValue: &bq.QueryParameterValue{Value: "1"}})
+}
+
+// Parameters keep their types, by name and by position, and do not move the places
+// of errors.
+func TestParameterTypes(t *testing.T) {
+	b := start(t)
+	param := func(name, typ, text string) *bq.QueryParameter {
+		return &bq.QueryParameter{Name: name, ParameterType: &bq.QueryParameterType{Type: typ}, ParameterValue: &bq.QueryParameterValue{Value: text, ForceSendFields: []string{"Value"}}}
+	}
+	b.want("SELECT ?, ?, ?, ? LIMIT ?", [][]string{{"a'b", "-5", "true", ""}},
+		param("", "STRING", "a'b"), param("", "INT64", "-5"), param("", "BOOL", "true"), param("", "STRING", ""), param("", "INT64", "1"))
+	b.want("SELECT JSON_VALUE(@j, '$.a'), TO_HEX(@b), CAST(@d + 1 AS STRING), FORMAT_TIMESTAMP('%E6S', @t), CAST(@n AS STRING)",
+		[][]string{{"x", "00ff", "2024-03-01", "05.600000", "1.000000000000000001"}},
+		param("j", "JSON", `{"a":"x"}`), param("b", "BYTES", "AP8="), param("d", "DATE", "2024-02-29"), param("t", "TIMESTAMP", "2024-02-29 03:04:05.6+00:00"),
+		param("n", "BIGNUMERIC", "1.000000000000000001"))
+	_, err := b.Jobs.Query(projectID, &bq.QueryRequest{Query: "SELECT @s, nope", UseLegacySql: new(false), QueryParameters: []*bq.QueryParameter{param("s", "STRING", "some text")}}).Do()
+	if err == nil || !strings.Contains(err.Error(), "Unrecognized name: nope at [1:12]") {
+		t.Errorf("%v", err)
+	}
 }

@@ -17,11 +17,17 @@ import (
 
 // model is a remote model.
 type model struct {
-	ref           tableRef
-	meta          *bq.Model
+	ref  tableRef
+	meta *bq.Model
+	kind kind
+	// input and output are those of a model over a custom endpoint, if it has any.
 	input, output []column
-	endpoint      endpoint
-	connection    connection
+	// endpoint is a custom endpoint; of others only what is known: the project in which
+	// the model is used, the location.
+	endpoint   endpoint
+	connection connection
+	// role is what the connection's account needs; "" is Vertex AI's.
+	role string
 }
 
 type column struct {
@@ -131,10 +137,26 @@ func (s *Server) patchModel(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.EncryptionConfiguration != nil {
-		return nil, invalid("The model has no encryption key: one can be changed but not added.")
+	if next.EncryptionConfiguration, err = s.otherKey(m.meta.EncryptionConfiguration, next.EncryptionConfiguration); err != nil {
+		return nil, err
 	}
 	return s.changeModel(m, next)
+}
+
+// otherKey checks a change of a model's key: one can be exchanged, not added or removed.
+func (s *Server) otherKey(have, want *bq.EncryptionConfiguration) (*bq.EncryptionConfiguration, error) {
+	switch {
+	case have == nil && want == nil || have != nil && want != nil && have.KmsKeyName == want.KmsKeyName:
+		return have, nil
+	case have == nil:
+		return nil, invalid("The model has no encryption key: one can be changed but not added.")
+	case want == nil || want.KmsKeyName == "":
+		return nil, invalid("The model has an encryption key: it can be changed but not removed.")
+	}
+	if err := s.checkKey(want.KmsKeyName); err != nil {
+		return nil, err
+	}
+	return s.encryptedWith(want.KmsKeyName), nil
 }
 
 // changeModel gives a model new metadata; s.mu is held.

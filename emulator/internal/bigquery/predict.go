@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,11 +101,9 @@ func (x *execution) predicts(ctx context.Context, st *ast.Statement, first int, 
 			x.scratch.drop(ctx, x, name)
 		}
 	}
-	nulls := x.nulls(st, first)
 	if len(st.Predicts) == 0 {
-		return nulls, cleanUp, nil
+		return nil, cleanUp, nil
 	}
-	edits = slices.Clone(nulls)
 	var all []*prediction
 	for _, p := range st.Predicts {
 		found, err := x.analyse(ctx, st, first, p, edits)
@@ -119,7 +116,7 @@ func (x *execution) predicts(ctx context.Context, st *ast.Statement, first int, 
 	if err := x.rehearse(ctx, st, first, edits, result); err != nil || x.dryRun || result.ddl == "SKIP" {
 		return edits, cleanUp, err
 	}
-	edits = nulls
+	edits = nil
 	for _, p := range all {
 		in, out := x.scratch.name("in"), x.scratch.name("out")
 		tables = append(tables, in, out)
@@ -177,6 +174,9 @@ func (x *execution) analyse(ctx context.Context, st *ast.Statement, first int, p
 	m, err := x.findModel(t)
 	if err != nil {
 		return nil, err
+	}
+	if len(m.input) == 0 {
+		return nil, invalidQuery("ML.PREDICT is not supported for the remote model %s, which has no INPUT and OUTPUT.", t)
 	}
 	fields, err := x.columns(ctx, inputQuery(st, first, p, edits))
 	if err != nil {
@@ -300,11 +300,15 @@ func (x *execution) rehearse(ctx context.Context, st *ast.Statement, first int, 
 		}
 		return rehearsal.selectRows(ctx, jobKey{}, whole, &outcome{})
 	case "MERGE":
-		return rehearsal.mergeRows(ctx, st, first, edits)
+		return rehearsal.mergeRows(ctx, st, first, edits, nil)
 	case "INSERT":
 		_, err := x.run(ctx, whole, true)
 		return err
 	default: // CREATE TABLE … AS
+		if st.Temporary {
+			_, err := x.columns(ctx, cut(st, first, *st.Query, edits))
+			return err
+		}
 		return rehearsal.ddl(ctx, st, first, edits, result)
 	}
 }

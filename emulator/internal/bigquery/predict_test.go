@@ -196,7 +196,7 @@ func TestPredictIsCheckedFirst(t *testing.T) {
 		{"CREATE TABLE nods.t AS SELECT scores FROM ML.PREDICT(MODEL d.m, (SELECT 'a' AS text))", "notFound", "Not found: Dataset my-project:nods"},
 		{"SELECT (SELECT COUNT(*) FROM ML.PREDICT(MODEL d.m, (SELECT r.review AS text))) FROM d.reviews r", "notImplemented", "uses columns of the query around it"},
 		{"WITH RECURSIVE a AS (SELECT 'a' AS text) SELECT * FROM ML.PREDICT(MODEL d.m, TABLE a)", "notImplemented", "WITH RECURSIVE"},
-		{"DECLARE x INT64; SELECT * FROM ML.PREDICT(MODEL d.m, (SELECT 'a' AS text))", "notImplemented", "procedural language (DECLARE)"},
+		{"DECLARE x INT64; SELECT nope FROM ML.PREDICT(MODEL d.m, (SELECT CAST(x AS STRING) AS text))", "invalidQuery", "Unrecognized name: nope at [1:25]"},
 		{"SELECT * FROM ML.EVALUATE(MODEL d.m)", "notImplemented", "ML.EVALUATE"},
 		{"SELECT ML.PREDICT('a', 'b')", "notImplemented", "ML.PREDICT"},
 	} {

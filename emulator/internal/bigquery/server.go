@@ -41,11 +41,15 @@ type Engine interface {
 // Connections finds the service account of a connection.
 type Connections interface {
 	Account(projectIDOrNumber, location, id string) (email string, ok bool)
+	// Ensure answers the account of a connection, which it makes if there is none.
+	Ensure(projectID, location, id string) (email string)
 }
 
 // Permissions answers whether a member may use a permission in a project now.
 type Permissions interface {
 	Allowed(projectID, member, permission string) bool
+	// Grant gives a member a role in a project, unless it has it.
+	Grant(projectID, role, member string)
 }
 
 // Endpoint is what BigQuery looks at before it uses a Vertex AI endpoint.
@@ -89,6 +93,8 @@ type Server struct {
 	uploads uploads
 	scripts scripts
 
+	sessions sessions
+
 	// mu guards datasets and everything below them. It is held across calls to the
 	// engine that make or drop a dataset or table, so that the two stay in step.
 	mu       sync.Mutex
@@ -108,6 +114,7 @@ func New(cfg Config) *Server {
 		jobs:     jobs{ctx: ctx, cancel: cancel, byKey: map[jobKey]*job{}, byRequest: map[string]*job{}},
 		uploads:  uploads{byID: map[string]*upload{}},
 		scripts:  scripts{clock: cfg.Clock},
+		sessions: sessions{byID: map[string]*session{}},
 		datasets: map[datasetKey]*dataset{},
 	}
 	s.routes()

@@ -38,12 +38,22 @@ type world struct {
 	mu        sync.Mutex
 	endpoint  bigquery.Endpoint
 	granted   bool
+	grants    []string
 	calls     [][]*structpb.Value
 	predictor func([]*structpb.Value) ([]*structpb.Value, error)
 }
 
 func (w *world) Account(p, location, id string) (string, bool) {
-	return account, p == projectID && strings.EqualFold(location, "us") && id == "c"
+	return account, p == projectID && strings.EqualFold(location, "us") && (id == "c" || id == "__default_cloudresource_connection__")
+}
+
+// Ensure knows that the default connection is c under another name.
+func (w *world) Ensure(string, string, string) string { return account }
+
+func (w *world) Grant(_, role, member string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.grants = append(w.grants, role+" "+member)
 }
 
 func (w *world) Allowed(p, member, permission string) bool {

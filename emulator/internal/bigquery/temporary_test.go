@@ -37,20 +37,8 @@ func TestTemporaryTables(t *testing.T) {
 	b.fails("CREATE TEMP TABLE t AS SELECT 1 AS x", "invalidQuery", "requires a script or session")
 	b.fails("SELECT * FROM t", "invalidQuery", `Table "t" must be qualified with a dataset`)
 	b.fails("CREATE TEMP TABLE t AS SELECT 1 AS x; CREATE TEMP TABLE t AS SELECT 2 AS x", "duplicate", "Already Exists")
-	b.fails("DECLARE x INT64 DEFAULT 3; SELECT x", "notImplemented", "the procedural language (DECLARE)")
+	b.want("CREATE TEMP TABLE t AS SELECT 1 AS x; CREATE OR REPLACE TEMP TABLE t AS SELECT x + 1 AS y FROM t; SELECT y FROM t", [][]string{{"2"}})
+	b.want("CREATE TEMP TABLE t AS SELECT 1 AS x; INSERT _SESSION.t VALUES (2); SELECT SUM(x) FROM _SESSION.t", [][]string{{"3"}})
+	b.want("CREATE TABLE _SESSION.u AS SELECT 7 AS x; SELECT x FROM u", [][]string{{"7"}})
 	b.fails("SELECT x", "invalidQuery", "Unrecognized name: x")
-}
-
-// A session is refused, not ignored: its temporary tables would be missed later.
-func TestSessions(t *testing.T) {
-	b := start(t)
-	for _, in := range []*bq.QueryRequest{
-		{CreateSession: true},
-		{ConnectionProperties: []*bq.ConnectionProperty{{Key: "session_id", Value: "s"}}},
-	} {
-		in.Query, in.UseLegacySql = "SELECT 1", new(false)
-		if _, err := b.Jobs.Query(projectID, in).Do(); reason(err) != "501 notImplemented" {
-			t.Errorf("%+v: %v", in, err)
-		}
-	}
 }

@@ -227,20 +227,43 @@ func (s *Server) CreateConnection(_ context.Context, r *connectionpb.CreateConne
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	s.add(k, p, r.GetConnection())
+	return s.show(k), nil
+}
+
+// add makes a connection and its service account; s.mu is held.
+func (s *Server) add(k key, p project.Project, c *connectionpb.Connection) *entry {
 	now := s.cfg.Clock.Now().UnixMilli()
 	account := fmt.Sprintf("bqcx-%s-%s@gcp-sa-bigquery-condel.iam.gserviceaccount.com", p.Number, strings.ToLower(rand.Text()[:4]))
-	s.connections[k] = &entry{
+	e := &entry{
 		account: account,
 		policy:  &iampb.Policy{Version: 1, Etag: []byte{0, 0x20, 0x01}},
 		connection: &connectionpb.Connection{
-			FriendlyName:     r.GetConnection().GetFriendlyName(),
-			Description:      r.GetConnection().GetDescription(),
+			FriendlyName:     c.GetFriendlyName(),
+			Description:      c.GetDescription(),
 			Properties:       &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{ServiceAccountId: account}},
 			CreationTime:     now,
 			LastModifiedTime: now,
 		},
 	}
-	return s.show(k), nil
+	s.connections[k] = e
+	return e
+}
+
+// Ensure answers the service account of a connection, which it makes if there is none:
+// so BigQuery does for WITH CONNECTION DEFAULT. The project exists.
+func (s *Server) Ensure(projectID, location, id string) (email string) {
+	p, err := s.cfg.Projects.Lookup(projectID)
+	if err != nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := key{p.ID, strings.ToLower(location), id}
+	if e, ok := s.connections[k]; ok {
+		return e.account
+	}
+	return s.add(k, p, nil).account
 }
 
 // uuid is a random (version 4) UUID, the id of a connection created without one.

@@ -333,7 +333,7 @@ func (w *qualifier) walk(n googlesql.ASTNode, s *sight) {
 		return
 	case "TablePathExpression":
 		name := child(n, "PathExpression")
-		if name != nil {
+		if name != nil && !w.systemView(name, child(n, "Alias") != nil) {
 			w.table(name, s)
 		}
 		for _, c := range children(n) {
@@ -391,8 +391,14 @@ func (w *qualifier) dataset(p ast.Path) (name string, rest ast.Path, ok bool) {
 // table completes the name of a table.
 func (w *qualifier) table(n googlesql.ASTNode, s *sight) {
 	p := path(n)
-	if len(p) == 1 && w.Temporary[p[0]] != nil && !s.hasWith(p[0]) {
-		t := w.Temporary[p[0]]
+	name := ""
+	switch {
+	case len(p) == 1 && !s.hasWith(p[0]):
+		name = p[0]
+	case len(p) == 2 && strings.EqualFold(p[0], ast.SessionDataset):
+		name = p[1]
+	}
+	if t := w.Temporary[name]; t != nil {
 		w.replace(n, ast.Path{home, w.names.inner(t[0], t[1]), t[2]})
 		return
 	}
@@ -408,6 +414,38 @@ func (w *qualifier) table(n googlesql.ASTNode, s *sight) {
 		return
 	}
 	w.replace(n, append(ast.Path{home, dataset}, rest...))
+}
+
+// ownNames are the columns of a dataset's INFORMATION_SCHEMA views that hold the
+// names of project and dataset.
+var ownNames = map[string][2]string{
+	"TABLES":        {"table_catalog", "table_schema"},
+	"COLUMNS":       {"table_catalog", "table_schema"},
+	"TABLE_OPTIONS": {"table_catalog", "table_schema"},
+	"SCHEMATA":      {"catalog_name", "schema_name"},
+}
+
+// systemView puts the names that a dataset's INFORMATION_SCHEMA view is to show into
+// its rows, so that conditions find them; it reports whether n is such a view.
+func (w *qualifier) systemView(n googlesql.ASTNode, aliased bool) bool {
+	dataset, rest, ok := w.dataset(path(n))
+	if !ok || len(rest) != 2 || !strings.EqualFold(rest[0], "INFORMATION_SCHEMA") {
+		return false
+	}
+	columns, ok := ownNames[strings.ToUpper(rest[1])]
+	w.names.mu.Lock()
+	shown := w.names.spelled[dataset]
+	w.names.mu.Unlock()
+	if !ok || strings.ContainsAny(shown.project+shown.id, `'\`) {
+		return false
+	}
+	text := fmt.Sprintf("(SELECT * REPLACE ('%s' AS %s, '%s' AS %s) FROM %s)", shown.project, columns[0], shown.id, columns[1],
+		identifierPath(append(ast.Path{home, dataset}, rest...)))
+	if !aliased {
+		text += " AS " + identifierPath(rest[1:])
+	}
+	w.out.changes = append(w.out.changes, change{location(n), text})
+	return true
 }
 
 // function completes the name of a function that somebody made in a dataset;
@@ -431,11 +469,16 @@ func (w *qualifier) function(n googlesql.ASTNode, declared bool) {
 }
 
 func (w *qualifier) replace(n googlesql.ASTNode, p ast.Path) {
+	w.out.changes = append(w.out.changes, change{location(n), identifierPath(p)})
+}
+
+// identifierPath is a name as SQL has it, each part in backticks.
+func identifierPath(p ast.Path) string {
 	parts := make([]string, len(p))
 	for i, part := range p {
 		parts[i] = "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(part) + "`"
 	}
-	w.out.changes = append(w.out.changes, change{location(n), strings.Join(parts, ".")})
+	return strings.Join(parts, ".")
 }
 
 // place is the line and the column of a byte of a text, as the parser counts them.

@@ -101,20 +101,10 @@ func Parse(sql string) (script *ast.Script, err error) {
 		return nil, err
 	}
 	defer caught(&err)
-	script = &ast.Script{}
+	b := &scriptBuilder{sql: sql, script: &ast.Script{}}
+	script = b.script
 	for _, list := range children(root) {
-		for _, node := range children(list) {
-			if construct, ok := controlFlow[kind(node)]; ok {
-				if script.ControlFlow == "" {
-					script.ControlFlow = construct
-				}
-				continue
-			}
-			at := location(node)
-			p := &parser{base: at.Start, stmt: &ast.Statement{Text: at.In(sql), Offset: at.Start}}
-			p.statement(node)
-			script.Statements = append(script.Statements, p.stmt)
-		}
+		script.Steps = append(script.Steps, b.steps(list)...)
 	}
 	if len(script.Statements) == 0 && script.ControlFlow == "" {
 		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
@@ -264,15 +254,13 @@ func (p *parser) statement(n googlesql.ASTNode) {
 		s.Where = p.optional(n.Where())
 	case *googlesql.ASTDeleteStatement:
 		s.Where = p.optional(n.Where())
+	case *googlesql.ASTAssertStatement:
+		s.Condition = p.optional(n.Expr())
+		if text := must(n.Description()); text != nil {
+			s.Description = must(text.StringValue())
+		}
 	case *googlesql.ASTMergeStatement:
-		if source := child(n, "TableSubquery"); source != nil {
-			s.MergeSource = new(p.untilAlias(source))
-		}
-		for _, clause := range children(child(n, "MergeWhenClauseList")) {
-			if action, ok := child(clause, "MergeAction").(*googlesql.ASTMergeAction); ok && must(action.ActionType()) != googlesql.ASTMergeActionEnums_ActionTypeInsert {
-				s.MergeChanges = true
-			}
-		}
+		p.merge(n)
 	case *googlesql.ASTDropStatement:
 		s.Type = dropTypes[must(n.SchemaObjectKind())]
 		s.Cascade = must(n.DropMode()) == googlesql.ASTDropStatementEnums_DropModeCascade
@@ -289,6 +277,41 @@ func (p *parser) statement(n googlesql.ASTNode) {
 	}
 	p.walk(n, scope{})
 	slices.SortStableFunc(s.Predicts, func(a, b *ast.Predict) int { return a.End - b.End })
+}
+
+func (p *parser) merge(n *googlesql.ASTMergeStatement) {
+	source := must(n.TableExpression())
+	m := &ast.Merge{
+		TargetName: p.stmt.Target[len(p.stmt.Target)-1], Source: p.untilAlias(source), Query: kind(source) == "TableSubquery", On: p.at(must(n.MergeCondition())),
+	}
+	p.stmt.Merge = m
+	if alias := must(n.Alias()); alias != nil {
+		m.TargetName = identifier(child(alias, "Identifier"))
+	}
+	if alias := child(source, "Alias"); alias != nil {
+		m.SourceName = identifier(child(alias, "Identifier"))
+	} else if name := child(source, "PathExpression"); name != nil {
+		parts := path(name)
+		m.SourceName = parts[len(parts)-1]
+	}
+	actions := map[googlesql.ASTMergeActionEnums_ActionType]string{
+		googlesql.ASTMergeActionEnums_ActionTypeInsert: "INSERT",
+		googlesql.ASTMergeActionEnums_ActionTypeUpdate: "UPDATE",
+		googlesql.ASTMergeActionEnums_ActionTypeDelete: "DELETE",
+	}
+	for _, c := range children(must(n.WhenClauses())) {
+		when, ok := c.(*googlesql.ASTMergeWhenClause)
+		if !ok {
+			panic(walkError{fmt.Errorf("found %T where a WHEN belongs", c)})
+		}
+		match := must(when.MatchType())
+		m.Clauses = append(m.Clauses, ast.MergeClause{
+			Matched:            match == googlesql.ASTMergeWhenClauseEnums_MatchTypeMatched,
+			NotMatchedByTarget: match == googlesql.ASTMergeWhenClauseEnums_MatchTypeNotMatchedByTarget,
+			Condition:          p.optional(when.SearchCondition()),
+			Action:             actions[must(must(when.Action()).ActionType())],
+		})
+	}
 }
 
 // optional is the range of an expression that may be absent.

@@ -126,6 +126,33 @@ func (s *Server) Allowed(projectID, member, permission string) bool {
 	return false
 }
 
+// Grant gives a member a role in a project's policy, unless it has it there: so BigQuery
+// does for the account of a default connection. As any other it takes effect after the
+// lag.
+func (s *Server) Grant(projectID, role, member string) {
+	p, err := s.cfg.Projects.Lookup(projectID)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.history(p)
+	next := proto.CloneOf(h.current())
+	next.Bindings = merge(append(next.Bindings, &iampb.Binding{Role: role, Members: []string{member}}))
+	if proto.Equal(next, h.current()) {
+		return
+	}
+	h.push(next, s.cfg.Clock.Now())
+}
+
+// push makes a policy the current one.
+func (h *history) push(next *iampb.Policy, now time.Time) {
+	next.Etag = make([]byte, 8)
+	_, _ = rand.Read(next.Etag)
+	h.replaced = h.current()
+	h.entries = append(h.entries, entry{policy: next, set: now})
+}
+
 // Inventory lists every binding of every project, one element for each member.
 func (s *Server) Inventory() []any {
 	type binding struct {
@@ -240,10 +267,7 @@ func (s *Server) SetIamPolicy(_ context.Context, r *iampb.SetIamPolicyRequest) (
 	}
 	next.Bindings = merge(next.GetBindings())
 	next.Version = max(next.GetVersion(), 1)
-	next.Etag = make([]byte, 8)
-	_, _ = rand.Read(next.Etag)
-	h.replaced = current
-	h.entries = append(h.entries, entry{policy: next, set: s.cfg.Clock.Now()})
+	h.push(next, s.cfg.Clock.Now())
 	return proto.CloneOf(next), nil
 }
 

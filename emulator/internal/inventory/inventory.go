@@ -15,7 +15,7 @@ import (
 // Sections are the parts of the inventory. All of them are always present, an
 // empty one as an empty list.
 var Sections = []string{
-	"models", "endpoints", "connections", "iam_bindings", "remote_models", "datasets", "buckets",
+	"models", "endpoints", "deployment_resource_pools", "connections", "iam_bindings", "remote_models", "datasets", "buckets",
 }
 
 // Source lists what exists of one section, in a stable order. Each element must

@@ -75,23 +75,26 @@ type scripted struct {
 }
 
 // kinds are the operations there are, by their metadata: the method that starts
-// one and the type of its response. Both delete methods have the same metadata.
+// one and the type of its response. The delete methods have the same metadata.
 var kinds = map[string]struct {
 	method   string
 	response proto.Message
 }{
-	"UploadModelOperationMetadata":         {"ModelService/UploadModel", &aiplatformpb.UploadModelResponse{}},
-	"CreateEndpointOperationMetadata":      {"EndpointService/CreateEndpoint", &aiplatformpb.Endpoint{}},
-	"DeployModelOperationMetadata":         {"EndpointService/DeployModel", &aiplatformpb.DeployModelResponse{}},
-	"MutateDeployedModelOperationMetadata": {"EndpointService/MutateDeployedModel", &aiplatformpb.MutateDeployedModelResponse{}},
-	"UndeployModelOperationMetadata":       {"EndpointService/UndeployModel", &aiplatformpb.UndeployModelResponse{}},
-	"DeleteOperationMetadata":              {deleteModel, &emptypb.Empty{}},
+	"UploadModelOperationMetadata":                  {"ModelService/UploadModel", &aiplatformpb.UploadModelResponse{}},
+	"UpdateEndpointOperationMetadata":               {"EndpointService/UpdateEndpointLongRunning", &aiplatformpb.Endpoint{}},
+	"CreateEndpointOperationMetadata":               {"EndpointService/CreateEndpoint", &aiplatformpb.Endpoint{}},
+	"DeployModelOperationMetadata":                  {"EndpointService/DeployModel", &aiplatformpb.DeployModelResponse{}},
+	"MutateDeployedModelOperationMetadata":          {"EndpointService/MutateDeployedModel", &aiplatformpb.MutateDeployedModelResponse{}},
+	"UndeployModelOperationMetadata":                {"EndpointService/UndeployModel", &aiplatformpb.UndeployModelResponse{}},
+	"DeleteOperationMetadata":                       {deleteModel, &emptypb.Empty{}},
+	"CreateDeploymentResourcePoolOperationMetadata": {"DeploymentResourcePoolService/CreateDeploymentResourcePool", &aiplatformpb.DeploymentResourcePool{}},
 }
 
 const (
 	services       = "/google.cloud.aiplatform.v1."
 	deleteModel    = "ModelService/DeleteModel"
 	deleteEndpoint = "EndpointService/DeleteEndpoint"
+	deletePool     = "DeploymentResourcePoolService/DeleteDeploymentResourcePool"
 )
 
 func kindOf(spec Spec) (method string, response proto.Message) {
@@ -99,6 +102,9 @@ func kindOf(spec Spec) (method string, response proto.Message) {
 	method = kind.method
 	if method == deleteModel && strings.Contains(spec.Parent, "/endpoints/") {
 		method = deleteEndpoint
+	}
+	if method == deleteModel && strings.Contains(spec.Parent, "/deploymentResourcePools/") {
+		method = deletePool
 	}
 	return services + method, kind.response
 }
@@ -114,7 +120,7 @@ func (s *Script) complete() error {
 			s.Phase = fault.AfterEffect
 		}
 	}
-	known := s.Method == "" || glob.Overlap(s.Method, services+deleteEndpoint)
+	known := s.Method == "" || glob.Overlap(s.Method, services+deleteEndpoint) || glob.Overlap(s.Method, services+deletePool)
 	for _, kind := range kinds {
 		known = known || glob.Overlap(s.Method, services+kind.method)
 	}

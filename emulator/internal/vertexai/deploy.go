@@ -57,6 +57,10 @@ func (s *endpointService) DeployModel(_ context.Context, req *aiplatformpb.Deplo
 	if err != nil {
 		return nil, err
 	}
+	shared, err := s.fits(e, spec)
+	if err != nil {
+		return nil, err
+	}
 	if spec.GetId() == "" {
 		spec.Id = store.NewID()
 	}
@@ -66,7 +70,7 @@ func (s *endpointService) DeployModel(_ context.Context, req *aiplatformpb.Deplo
 	if e.find(spec.GetId()) != nil || e.deploying[spec.GetId()] != nil {
 		return nil, status.Errorf(codes.AlreadyExists, "Endpoint %q already has a deployed model with the id %q.", s.show(e.name), spec.GetId())
 	}
-	d := &deployed{spec: spec, model: m.name, version: v.id}
+	d := &deployed{spec: spec, model: m.name, version: v.id, pool: shared}
 	if _, err := s.splitAfterDeploy(e, d, req.GetTrafficSplit()); err != nil {
 		return nil, err
 	}
@@ -86,6 +90,25 @@ func (s *endpointService) DeployModel(_ context.Context, req *aiplatformpb.Deplo
 			return response, nil
 		},
 	}), nil
+}
+
+// fits checks what is to be deployed against its endpoint, and returns the pool of
+// machines that it shares, if any; s.mu is held.
+func (s *Service) fits(e *endpoint, spec *aiplatformpb.DeployedModel) (*pool, error) {
+	if e.spec.GetNetwork() != "" && len(e.deployed)+len(e.deploying) > 0 {
+		return nil, status.Errorf(codes.FailedPrecondition, "Endpoint %q is peered with a network and supports only one deployed model.", s.show(e.name))
+	}
+	if _, shared := spec.GetPredictionResources().(*aiplatformpb.DeployedModel_SharedResources); !shared {
+		return nil, nil
+	}
+	p, err := s.lookupPool("deployed_model.shared_resources", spec.GetSharedResources())
+	if err != nil {
+		return nil, err
+	}
+	if p.spec.GetEncryptionSpec().GetKmsKeyName() != e.spec.GetEncryptionSpec().GetKmsKeyName() {
+		return nil, invalid("deployed_model.shared_resources: the endpoint %q and the pool %q need to have the same encryption_spec.", s.show(e.name), s.show(p.name))
+	}
+	return p, nil
 }
 
 func (s *endpointService) runDeploy(ctx context.Context, h *operations.Handle, e *endpoint, d *deployed, container serving.Container,
@@ -110,6 +133,9 @@ func (s *endpointService) runDeploy(ctx context.Context, h *operations.Handle, e
 	defer s.mu.Unlock()
 	if err := s.still(e); err != nil {
 		return nil, err
+	}
+	if d.pool != nil && s.pools[d.pool.name] != d.pool {
+		return nil, notFound("deployment resource pool", d.spec.GetSharedResources())
 	}
 	next, err := s.splitAfterDeploy(e, d, requested)
 	if err != nil {
@@ -227,7 +253,8 @@ func (s *Service) splitAfterUndeploy(e *endpoint, id string, requested map[strin
 	return next, nil
 }
 
-// MutateDeployedModel changes the scaling of a deployed model in place.
+// MutateDeployedModel changes the scaling and the container logging of a deployed
+// model in place.
 func (s *endpointService) MutateDeployedModel(_ context.Context, req *aiplatformpb.MutateDeployedModelRequest) (*longrunningpb.Operation, error) {
 	in := req.GetDeployedModel()
 	switch {
@@ -276,26 +303,4 @@ func (s *endpointService) MutateDeployedModel(_ context.Context, req *aiplatform
 			return &aiplatformpb.MutateDeployedModelResponse{DeployedModel: s.deployedProto(d)}, nil
 		},
 	}), nil
-}
-
-func mutate(spec, in *aiplatformpb.DeployedModel, paths []string) (*aiplatformpb.DeployedModel, error) {
-	next := proto.CloneOf(spec)
-	to, from := next.GetDedicatedResources(), in.GetDedicatedResources()
-	for _, path := range paths {
-		switch path {
-		case "dedicated_resources.min_replica_count", "min_replica_count":
-			to.MinReplicaCount = from.GetMinReplicaCount()
-		case "dedicated_resources.max_replica_count", "max_replica_count":
-			to.MaxReplicaCount = from.GetMaxReplicaCount()
-		case "dedicated_resources.required_replica_count", "required_replica_count":
-			to.RequiredReplicaCount = from.GetRequiredReplicaCount()
-		case "dedicated_resources.autoscaling_metric_specs", "autoscaling_metric_specs":
-			to.AutoscalingMetricSpecs = from.GetAutoscalingMetricSpecs()
-		case "disable_container_logging":
-			next.DisableContainerLogging = in.GetDisableContainerLogging()
-		default:
-			return nil, invalid("update_mask: %q cannot be mutated; min_replica_count, max_replica_count, required_replica_count and autoscaling_metric_specs of dedicated_resources, and disable_container_logging can.", path)
-		}
-	}
-	return next, validReplicas(to)
 }

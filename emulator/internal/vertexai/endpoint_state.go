@@ -41,6 +41,7 @@ type deployed struct {
 	model   resource
 	version string
 	server  serving.Server
+	pool    *pool // whose machines it shares; nil for its own
 }
 
 func (e *endpoint) find(id string) *deployed {
@@ -84,7 +85,12 @@ func (s *Service) endpointProto(e *endpoint) *aiplatformpb.Endpoint {
 	out.UpdateTime = timestamppb.New(e.updated)
 	out.TrafficSplit = maps.Clone(e.split)
 	for _, d := range e.deployed {
-		out.DeployedModels = append(out.DeployedModels, s.deployedProto(d))
+		shown := s.deployedProto(d)
+		shown.PrivateEndpoints = e.private(shown.GetId())
+		out.DeployedModels = append(out.DeployedModels, shown)
+	}
+	if config := out.GetPrivateServiceConnectConfig(); len(e.deployed) > 0 && config.GetEnablePrivateServiceConnect() {
+		config.ServiceAttachment = e.attachment()
 	}
 	if out.GetDedicatedEndpointEnabled() {
 		project := strings.Split(e.name.parent, "/")[1]
@@ -93,14 +99,58 @@ func (s *Service) endpointProto(e *endpoint) *aiplatformpb.Endpoint {
 	return out
 }
 
+// private is where a private endpoint serves a deployed model; nil for a public one.
+func (e *endpoint) private(deployedModel string) *aiplatformpb.PrivateEndpoints {
+	switch {
+	case e.spec.GetNetwork() != "":
+		base := "http://" + e.name.id + ".aiplatform.googleapis.com/v1/models/" + deployedModel
+		return &aiplatformpb.PrivateEndpoints{PredictHttpUri: base + ":predict", ExplainHttpUri: base + ":explain", HealthHttpUri: base}
+	case e.spec.GetPrivateServiceConnectConfig().GetEnablePrivateServiceConnect():
+		return &aiplatformpb.PrivateEndpoints{ServiceAttachment: e.attachment()}
+	}
+	return nil
+}
+
+func (e *endpoint) attachment() string {
+	return "projects/emulated-tp/regions/" + e.name.location() + "/serviceAttachments/gkedpm-" + e.name.id
+}
+
+// shared reports whether the endpoint answers on the domain that all share.
+func (e *endpoint) shared() bool {
+	return !e.spec.GetDedicatedEndpointEnabled() && e.private("") == nil
+}
+
 func (s *Service) deployedProto(d *deployed) *aiplatformpb.DeployedModel {
 	out := proto.CloneOf(d.spec)
 	out.Model = s.show(d.model)
+	if d.pool != nil {
+		out.PredictionResources = &aiplatformpb.DeployedModel_SharedResources{SharedResources: s.show(d.pool.name)}
+	}
 	if s.cfg.Assume.Is(assume.DeployedModelVersion, "yes") {
 		out.Model += "@" + d.version
 	}
 	out.ModelVersionId = d.version
+	if r := out.GetDedicatedResources(); r != nil {
+		s.showDefaults(r)
+	}
 	return out
+}
+
+// showDefaults lists what was not set, if the service is assumed to.
+func (s *Service) showDefaults(r *aiplatformpb.DedicatedResources) {
+	if r.GetRequiredReplicaCount() == 0 && s.cfg.Assume.Is(assume.RequiredReplicas, "min_replica_count") {
+		r.RequiredReplicaCount = r.GetMinReplicaCount()
+	}
+	if len(r.GetAutoscalingMetricSpecs()) > 0 || !s.cfg.Assume.Is(assume.AutoscalingDefaults, "yes") {
+		return
+	}
+	metrics := percentages
+	if r.GetMachineSpec().GetAcceleratorCount() == 0 {
+		metrics = metrics[:1] // the processor's
+	}
+	for _, name := range metrics {
+		r.AutoscalingMetricSpecs = append(r.AutoscalingMetricSpecs, &aiplatformpb.AutoscalingMetricSpec{MetricName: name, Target: 60})
+	}
 }
 
 // sortedEndpoints are the endpoints in order of creation; s.mu is held.

@@ -6,7 +6,9 @@ package vertexai
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
@@ -14,10 +16,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/operations"
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/store"
 )
+
+var notInDatasets = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
 // CreateEndpoint creates an endpoint with nothing deployed.
 func (s *endpointService) CreateEndpoint(_ context.Context, req *aiplatformpb.CreateEndpointRequest) (*longrunningpb.Operation, error) {
@@ -31,17 +37,9 @@ func (s *endpointService) CreateEndpoint(_ context.Context, req *aiplatformpb.Cr
 	in := proto.CloneOf(req.GetEndpoint())
 	dropOutputOnly(in.ProtoReflect())
 	in.Name, in.Etag = "", ""
-	if err := onlyFields("endpoint", in, "display_name", "description", "labels", "dedicated_endpoint_enabled", "traffic_split"); err != nil {
+	location := parent[strings.LastIndex(parent, "/")+1:]
+	if err := validEndpoint(in, location); err != nil {
 		return nil, err
-	}
-	if err := validDisplayName("endpoint", in.GetDisplayName()); err != nil {
-		return nil, err
-	}
-	if err := validLabels("endpoint", in.GetLabels()); err != nil {
-		return nil, err
-	}
-	if len(in.GetTrafficSplit()) > 0 {
-		return nil, invalid("endpoint.traffic_split must be empty: the endpoint has no deployed models yet.")
 	}
 	id := req.GetEndpointId()
 	if id == "" {
@@ -67,6 +65,7 @@ func (s *endpointService) CreateEndpoint(_ context.Context, req *aiplatformpb.Cr
 				return nil, err
 			}
 			e := &endpoint{name: name, spec: in, created: s.cfg.Clock.Now(), deploying: map[string]*deployed{}, turns: turns{}}
+			in.PredictRequestResponseLoggingConfig = s.logging(e, in.GetPredictRequestResponseLoggingConfig())
 			s.endpoints[name] = e
 			s.changed(e, "created")
 			return s.endpointProto(e), nil
@@ -112,7 +111,8 @@ func (s *endpointService) ListEndpoints(_ context.Context, req *aiplatformpb.Lis
 	return &aiplatformpb.ListEndpointsResponse{Endpoints: page, NextPageToken: next}, nil
 }
 
-// UpdateEndpoint changes the descriptive fields and the traffic split.
+// UpdateEndpoint changes the descriptive fields, the logging of requests, the projects
+// of Private Service Connect and the traffic split.
 func (s *endpointService) UpdateEndpoint(_ context.Context, req *aiplatformpb.UpdateEndpointRequest) (*aiplatformpb.Endpoint, error) {
 	in := req.GetEndpoint()
 	if in == nil {
@@ -131,6 +131,8 @@ func (s *endpointService) UpdateEndpoint(_ context.Context, req *aiplatformpb.Up
 	if in.GetEtag() != "" && in.GetEtag() != e.etag {
 		return nil, staleEtag()
 	}
+	in = proto.CloneOf(in)
+	dropOutputOnly(in.ProtoReflect())
 	next := e.split
 	for _, path := range paths {
 		switch path {
@@ -140,6 +142,10 @@ func (s *endpointService) UpdateEndpoint(_ context.Context, req *aiplatformpb.Up
 			err = validLabels("endpoint", in.GetLabels())
 		case "traffic_split":
 			next, err = newSplit(in.GetTrafficSplit(), e.ids())
+		case "predict_request_response_logging_config":
+			err = validRequestLogging("endpoint", in.GetPredictRequestResponseLoggingConfig())
+		case "private_service_connect_config":
+			err = s.validChange(e, in.GetPrivateServiceConnectConfig())
 		case "description":
 		default:
 			err = s.immutable(in, path)
@@ -157,6 +163,10 @@ func (s *endpointService) UpdateEndpoint(_ context.Context, req *aiplatformpb.Up
 			e.spec.Description = in.GetDescription()
 		case "labels":
 			e.spec.Labels = maps.Clone(in.GetLabels())
+		case "predict_request_response_logging_config":
+			e.spec.PredictRequestResponseLoggingConfig = s.logging(e, in.GetPredictRequestResponseLoggingConfig())
+		case "private_service_connect_config":
+			e.spec.PrivateServiceConnectConfig = proto.CloneOf(in.GetPrivateServiceConnectConfig())
 		case "traffic_split":
 			e.setSplit(next)
 			event = "split"
@@ -174,7 +184,86 @@ func (s *Service) immutable(in *aiplatformpb.Endpoint, path string) error {
 	if !slices.ContainsFunc(fieldNames(in), func(name string) bool { return name == path }) {
 		return invalid("update_mask: there is no field %q.", path)
 	}
-	return status.Errorf(codes.Unimplemented, "Updating endpoint.%s is not implemented by the emulator; display_name, description, labels and traffic_split are.", path)
+	return status.Errorf(codes.Unimplemented, "Updating endpoint.%s is not implemented by the emulator; display_name, description, labels, traffic_split, predict_request_response_logging_config and private_service_connect_config are.", path)
+}
+
+// validChange checks a change of Private Service Connect, which can be switched neither
+// on nor off.
+func (s *Service) validChange(e *endpoint, psc *aiplatformpb.PrivateServiceConnectConfig) error {
+	if psc.GetEnablePrivateServiceConnect() != e.spec.GetPrivateServiceConnectConfig().GetEnablePrivateServiceConnect() {
+		return invalid("endpoint.private_service_connect_config.enable_private_service_connect of %q cannot be changed.", s.show(e.name))
+	}
+	return validPrivateServiceConnect("endpoint", psc)
+}
+
+// logging is a configuration of request logging as it is read afterwards.
+func (s *Service) logging(e *endpoint, c *aiplatformpb.PredictRequestResponseLoggingConfig) *aiplatformpb.PredictRequestResponseLoggingConfig {
+	out := proto.CloneOf(c)
+	if to := out.GetBigqueryDestination(); to != nil && s.cfg.Assume.Is(assume.LoggingDestination, "expanded") {
+		if !strings.Contains(to.GetOutputUri(), ".") {
+			to.OutputUri += ".logging_" + notInDatasets.ReplaceAllString(e.spec.GetDisplayName(), "_") + "_" + notInDatasets.ReplaceAllString(e.name.id, "_")
+		}
+		if strings.Count(to.GetOutputUri(), ".") == 1 {
+			to.OutputUri += ".request_response_logging"
+		}
+	}
+	return out
+}
+
+// UpdateEndpointLongRunning changes client_connection_config, and nothing else.
+func (s *endpointService) UpdateEndpointLongRunning(_ context.Context, req *aiplatformpb.UpdateEndpointLongRunningRequest) (*longrunningpb.Operation, error) {
+	in := proto.CloneOf(req.GetEndpoint())
+	if in == nil {
+		return nil, invalid("endpoint is required.")
+	}
+	if err := validClientConnection("endpoint", in.GetClientConnectionConfig()); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.lookupEndpoint("endpoint.name", in.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if in.GetEtag() != "" && in.GetEtag() != e.etag {
+		return nil, staleEtag()
+	}
+	if field := s.differs(e, in); field != "" {
+		return nil, invalid("UpdateEndpointLongRunning updates only client_connection_config: endpoint.%s must not differ from what it is.", field)
+	}
+	metadata := &aiplatformpb.UpdateEndpointOperationMetadata{GenericMetadata: &aiplatformpb.GenericOperationMetadata{}}
+	return s.cfg.Operations.Start(operations.Spec{
+		Parent: e.name.String(), Metadata: metadata, Generic: metadata.GetGenericMetadata(),
+		Run: func(ctx context.Context, h *operations.Handle) (proto.Message, error) {
+			if err := h.Sleep(ctx, s.cfg.OperationLatency); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if err := s.still(e); err != nil {
+				return nil, err
+			}
+			e.spec.ClientConnectionConfig = in.GetClientConnectionConfig()
+			s.changed(e, "updated")
+			return s.endpointProto(e), nil
+		},
+	}), nil
+}
+
+// differs names a field that a whole endpoint sets to something else than it is, apart
+// from client_connection_config; "" when there is none. s.mu is held.
+func (s *Service) differs(e *endpoint, in *aiplatformpb.Endpoint) (field string) {
+	wanted, is := proto.CloneOf(in), s.endpointProto(e)
+	dropOutputOnly(wanted.ProtoReflect())
+	dropOutputOnly(is.ProtoReflect())
+	wanted.ClientConnectionConfig, wanted.Name, wanted.Etag = nil, "", ""
+	wanted.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if !v.Equal(is.ProtoReflect().Get(fd)) {
+			field = string(fd.Name())
+		}
+		return field == ""
+	})
+	return field
 }
 
 // DeleteEndpoint deletes an endpoint that serves nothing.

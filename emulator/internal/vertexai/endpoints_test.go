@@ -13,9 +13,26 @@ import (
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/structpb"
 )
+
+const network = "projects/1/global/networks/n"
+
+var psc = &aiplatformpb.PrivateServiceConnectConfig{EnablePrivateServiceConnect: true, ProjectAllowlist: []string{"consumer"}}
+
+func logging(rate float64, uri string) *aiplatformpb.PredictRequestResponseLoggingConfig {
+	c := &aiplatformpb.PredictRequestResponseLoggingConfig{Enabled: true, SamplingRate: rate}
+	if uri != "" {
+		c.BigqueryDestination = &aiplatformpb.BigQueryDestination{OutputUri: uri}
+	}
+	return c
+}
+
+func timeout(seconds int64) *aiplatformpb.ClientConnectionConfig {
+	return &aiplatformpb.ClientConnectionConfig{InferenceTimeout: &durationpb.Duration{Seconds: seconds}}
+}
 
 func TestCreateEndpointRefusesBadInput(t *testing.T) {
 	r := newRig(t, 0)
@@ -34,7 +51,21 @@ func TestCreateEndpointRefusesBadInput(t *testing.T) {
 		{"e", nil, codes.InvalidArgument, "endpoint is required"},
 		{"e", &aiplatformpb.Endpoint{}, codes.InvalidArgument, "display_name"},
 		{"e", &aiplatformpb.Endpoint{DisplayName: "e", TrafficSplit: map[string]int32{"1": 100}}, codes.InvalidArgument, "traffic_split"},
-		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: "projects/1/global/networks/n"}, codes.Unimplemented, "endpoint.network"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PrivateModelServerEnabled: true}, codes.Unimplemented, "endpoint.private_model_server_enabled"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: "global/networks/n"}, codes.InvalidArgument, "endpoint.network"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: network, PrivateServiceConnectConfig: psc}, codes.InvalidArgument, "mutually exclusive"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", Network: network, DedicatedEndpointEnabled: true}, codes.InvalidArgument, "dedicated_endpoint_enabled"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PrivateServiceConnectConfig: psc, DedicatedEndpointEnabled: true}, codes.InvalidArgument, "dedicated_endpoint_enabled"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PrivateServiceConnectConfig: &aiplatformpb.PrivateServiceConnectConfig{
+			EnablePrivateServiceConnect: true, PscAutomationConfigs: []*aiplatformpb.PSCAutomationConfig{{ProjectId: "p"}},
+		}}, codes.InvalidArgument, "psc_automation_configs"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", EncryptionSpec: &aiplatformpb.EncryptionSpec{KmsKeyName: "key"}}, codes.InvalidArgument, "kms_key_name"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", EncryptionSpec: &aiplatformpb.EncryptionSpec{KmsKeyName: "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"}}, codes.InvalidArgument, "same region"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PredictRequestResponseLoggingConfig: logging(0, "")}, codes.InvalidArgument, "sampling_rate"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PredictRequestResponseLoggingConfig: logging(1.5, "")}, codes.InvalidArgument, "sampling_rate"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", PredictRequestResponseLoggingConfig: logging(1, "gs://b")}, codes.InvalidArgument, "output_uri"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", ClientConnectionConfig: timeout(3601)}, codes.InvalidArgument, "inference_timeout"},
+		{"e", &aiplatformpb.Endpoint{DisplayName: "e", ClientConnectionConfig: timeout(0)}, codes.InvalidArgument, "inference_timeout"},
 		{"taken", &aiplatformpb.Endpoint{DisplayName: "e"}, codes.AlreadyExists, "taken"},
 	} {
 		_, err := r.endpoints.CreateEndpoint(t.Context(), &aiplatformpb.CreateEndpointRequest{Parent: testParent, EndpointId: c.id, Endpoint: c.e})
@@ -63,8 +94,40 @@ func TestDeployRefusesBadInput(t *testing.T) {
 		{"id 0", func(q *aiplatformpb.DeployModelRequest) { q.DeployedModel.Id = "0" }, codes.InvalidArgument, `"0"`},
 		{"id taken", func(q *aiplatformpb.DeployModelRequest) { q.DeployedModel.Id = "1" }, codes.AlreadyExists, `"1"`},
 		{"automatic", func(q *aiplatformpb.DeployModelRequest) {
-			q.DeployedModel.PredictionResources = &aiplatformpb.DeployedModel_AutomaticResources{AutomaticResources: &aiplatformpb.AutomaticResources{}}
-		}, codes.Unimplemented, "automatic_resources"},
+			q.DeployedModel.PredictionResources = &aiplatformpb.DeployedModel_AutomaticResources{AutomaticResources: &aiplatformpb.AutomaticResources{MinReplicaCount: 2, MaxReplicaCount: 1}}
+		}, codes.InvalidArgument, "automatic_resources.max_replica_count"},
+		{"explanations", func(q *aiplatformpb.DeployModelRequest) {
+			q.DeployedModel.ExplanationSpec = &aiplatformpb.ExplanationSpec{}
+		}, codes.Unimplemented, "explanation_spec"},
+		{"pool's form", func(q *aiplatformpb.DeployModelRequest) {
+			q.DeployedModel.PredictionResources = &aiplatformpb.DeployedModel_SharedResources{SharedResources: "pool"}
+		}, codes.InvalidArgument, "shared_resources"},
+		{"pool", func(q *aiplatformpb.DeployModelRequest) {
+			q.DeployedModel.PredictionResources = &aiplatformpb.DeployedModel_SharedResources{SharedResources: testParent + "/deploymentResourcePools/none"}
+		}, codes.NotFound, "deploymentResourcePools/none"},
+		{"service account", func(q *aiplatformpb.DeployModelRequest) { q.DeployedModel.ServiceAccount = "runner" }, codes.InvalidArgument, "service_account"},
+		{"required", func(q *aiplatformpb.DeployModelRequest) { resources(q.DeployedModel).RequiredReplicaCount = 2 }, codes.InvalidArgument, "required_replica_count"},
+		{"metric", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).AutoscalingMetricSpecs = []*aiplatformpb.AutoscalingMetricSpec{{Target: 50}}
+		}, codes.InvalidArgument, "metric_name"},
+		{"target", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).AutoscalingMetricSpecs = []*aiplatformpb.AutoscalingMetricSpec{{MetricName: percentages[0], Target: 101}}
+		}, codes.InvalidArgument, "101"},
+		{"metric twice", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).AutoscalingMetricSpecs = []*aiplatformpb.AutoscalingMetricSpec{{MetricName: percentages[0], Target: 50}, {MetricName: percentages[0]}}
+		}, codes.InvalidArgument, "more than one"},
+		{"reservation's type", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).MachineSpec.ReservationAffinity = &aiplatformpb.ReservationAffinity{}
+		}, codes.InvalidArgument, "reservation_affinity_type"},
+		{"which reservation", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).MachineSpec.ReservationAffinity = &aiplatformpb.ReservationAffinity{ReservationAffinityType: aiplatformpb.ReservationAffinity_SPECIFIC_RESERVATION}
+		}, codes.InvalidArgument, "key and values"},
+		{"reserved spot", func(q *aiplatformpb.DeployModelRequest) {
+			resources(q.DeployedModel).Spot = true
+			resources(q.DeployedModel).MachineSpec.ReservationAffinity = &aiplatformpb.ReservationAffinity{
+				ReservationAffinityType: aiplatformpb.ReservationAffinity_SPECIFIC_RESERVATION, Key: "compute.googleapis.com/reservation-name", Values: []string{"r"},
+			}
+		}, codes.InvalidArgument, "Spot VMs"},
 		{"no resources", func(q *aiplatformpb.DeployModelRequest) { q.DeployedModel.PredictionResources = nil }, codes.InvalidArgument, "dedicated_resources"},
 		{"no machine", func(q *aiplatformpb.DeployModelRequest) { resources(q.DeployedModel).MachineSpec = nil }, codes.InvalidArgument, "machine_spec"},
 		{"machine", func(q *aiplatformpb.DeployModelRequest) { resources(q.DeployedModel).MachineSpec.MachineType = "big" }, codes.InvalidArgument, "machine_type"},

@@ -34,6 +34,7 @@ type rig struct {
 	t         *testing.T
 	models    *modelService
 	endpoints *endpointService
+	pools     *poolService
 	predict   *predictionService
 	ops       *operations.Manager
 	timeline  *inventory.Timeline
@@ -58,7 +59,7 @@ func newRig(t *testing.T, latency time.Duration, settings ...string) *rig {
 		OperationLatency: latency,
 	})
 	return &rig{
-		t: t, models: &modelService{Service: s}, endpoints: &endpointService{Service: s},
+		t: t, models: &modelService{Service: s}, endpoints: &endpointService{Service: s}, pools: &poolService{Service: s},
 		predict: &predictionService{Service: s}, ops: ops, timeline: timeline,
 	}
 }
@@ -110,9 +111,12 @@ func (r *rig) upload(id string, aliases ...string) string {
 
 func (r *rig) create(id string) string {
 	r.t.Helper()
-	r.ok(r.endpoints.CreateEndpoint(r.t.Context(), &aiplatformpb.CreateEndpointRequest{
-		Parent: testParent, EndpointId: id, Endpoint: &aiplatformpb.Endpoint{DisplayName: "e"},
-	}))
+	return r.createAs(id, &aiplatformpb.Endpoint{DisplayName: "e"})
+}
+
+func (r *rig) createAs(id string, e *aiplatformpb.Endpoint) string {
+	r.t.Helper()
+	r.ok(r.endpoints.CreateEndpoint(r.t.Context(), &aiplatformpb.CreateEndpointRequest{Parent: testParent, EndpointId: id, Endpoint: e}))
 	return testParent + "/endpoints/" + id
 }
 

@@ -28,8 +28,9 @@ type model struct {
 	created     time.Time
 	updated     time.Time
 	etag        string
-	versions    []*version // oldest first
-	lastVersion int        // ids are never used again
+	key         *aiplatformpb.EncryptionSpec // of all versions
+	versions    []*version                   // oldest first
+	lastVersion int                          // ids are never used again
 }
 
 // version is one version of a model.
@@ -78,6 +79,7 @@ func (s *Service) modelProto(m *model, v *version) *aiplatformpb.Model {
 	out.VersionAliases = slices.Clone(v.aliases)
 	out.VersionCreateTime = timestamppb.New(v.created)
 	out.VersionUpdateTime = timestamppb.New(v.updated)
+	out.EncryptionSpec = m.key
 	out.DisplayName = m.displayName
 	out.Description = m.description
 	out.VersionDescription = v.description

@@ -38,10 +38,13 @@ func (s *modelService) UploadModel(_ context.Context, req *aiplatformpb.UploadMo
 	dropOutputOnly(in.ProtoReflect())
 	in.Name, in.Etag = "", ""
 	if err := onlyFields("model", in, "display_name", "description", "version_description", "version_aliases", "labels",
-		"artifact_uri", "container_spec", "predict_schemata", "metadata_schema_uri", "metadata"); err != nil {
+		"artifact_uri", "container_spec", "predict_schemata", "metadata_schema_uri", "metadata", "encryption_spec"); err != nil {
 		return nil, err
 	}
 	if err := validModel(in); err != nil {
+		return nil, err
+	}
+	if err := validModelKey("model", parent, in.GetEncryptionSpec()); err != nil {
 		return nil, err
 	}
 	if req.GetParentModel() != "" {
@@ -64,7 +67,7 @@ func (s *modelService) UploadModel(_ context.Context, req *aiplatformpb.UploadMo
 	return s.startUpload(name, func() (*version, error) {
 		now := s.cfg.Clock.Now()
 		m.displayName, m.description, m.labels = in.GetDisplayName(), in.GetDescription(), in.GetLabels()
-		m.created, m.updated, m.etag = now, now, store.NewEtag()
+		m.created, m.updated, m.etag, m.key = now, now, store.NewEtag(), in.GetEncryptionSpec()
 		v := s.addVersion(m, versionID, in, now)
 		v.labels = nil
 		m.give(defaultAlias, v)
@@ -89,6 +92,9 @@ func (s *modelService) uploadVersion(parent string, req *aiplatformpb.UploadMode
 	m, ok := s.models[name]
 	if !ok {
 		return nil, notFound("model", req.GetParentModel())
+	}
+	if key := in.GetEncryptionSpec(); key != nil && key.GetKmsKeyName() != m.key.GetKmsKeyName() {
+		return nil, invalid("model.encryption_spec.kms_key_name %q is not the key of the model, %q, which secures all of its versions.", key.GetKmsKeyName(), m.key.GetKmsKeyName())
 	}
 	versionID := m.nextVersion()
 	return s.startUpload(name, func() (*version, error) {
@@ -116,6 +122,9 @@ func (s *Service) addVersion(m *model, id string, in *aiplatformpb.Model, now ti
 			ArtifactUri: in.GetArtifactUri(), ContainerSpec: in.GetContainerSpec(), PredictSchemata: in.GetPredictSchemata(),
 			MetadataSchemaUri: in.GetMetadataSchemaUri(), Metadata: in.GetMetadata(),
 		},
+	}
+	if s.cfg.Assume.Is(assume.SchemaURIEcho, "moved") {
+		moveSchemas(m.name, v)
 	}
 	m.versions = append(m.versions, v)
 	for _, alias := range in.GetVersionAliases() {

@@ -11,8 +11,13 @@ import (
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
+
+const testKey = "projects/test-project/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 func TestUploadRefusesBadInput(t *testing.T) {
 	r := newRig(t, 0)
@@ -36,7 +41,38 @@ func TestUploadRefusesBadInput(t *testing.T) {
 		{"alias", func(q *aiplatformpb.UploadModelRequest) { q.Model.VersionAliases = []string{"2"} }, codes.InvalidArgument, "version_aliases"},
 		{"route", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.PredictRoute = "p" }, codes.InvalidArgument, "predict_route"},
 		{"explanation", func(q *aiplatformpb.UploadModelRequest) { q.Model.ExplanationSpec = &aiplatformpb.ExplanationSpec{} }, codes.Unimplemented, "model.explanation_spec"},
-		{"probe", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.HealthProbe = &aiplatformpb.Probe{} }, codes.Unimplemented, "container_spec.health_probe"},
+		{"gRPC port", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.GrpcPorts = []*aiplatformpb.Port{{ContainerPort: 65536}}
+		}, codes.InvalidArgument, "grpc_ports"},
+		{"deployment timeout", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.DeploymentTimeout = durationpb.New(2*time.Hour + time.Second)
+		}, codes.InvalidArgument, "deployment_timeout"},
+		{"shared memory", func(q *aiplatformpb.UploadModelRequest) { q.Model.ContainerSpec.SharedMemorySizeMb = -1 }, codes.InvalidArgument, "shared_memory_size_mb"},
+		{"empty probe", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.HealthProbe = &aiplatformpb.Probe{}
+		}, codes.InvalidArgument, "container_spec.health_probe"},
+		{"probe port", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.LivenessProbe = &aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_Grpc{Grpc: &aiplatformpb.Probe_GrpcAction{}}}
+		}, codes.InvalidArgument, "liveness_probe.grpc.port"},
+		{"probe scheme", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.StartupProbe = &aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_HttpGet{HttpGet: &aiplatformpb.Probe_HttpGetAction{Scheme: "FTP"}}}
+		}, codes.InvalidArgument, "startup_probe.http_get.scheme"},
+		{"probe command", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.StartupProbe = &aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_Exec{Exec: &aiplatformpb.Probe_ExecAction{}}}
+		}, codes.InvalidArgument, "startup_probe.exec.command"},
+		{"probe period", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.ContainerSpec.StartupProbe = &aiplatformpb.Probe{PeriodSeconds: -1, ProbeType: &aiplatformpb.Probe_TcpSocket{TcpSocket: &aiplatformpb.Probe_TcpSocketAction{Port: 1}}}
+		}, codes.InvalidArgument, "startup_probe.period_seconds"},
+		{"schema", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.PredictSchemata = &aiplatformpb.PredictSchemata{InstanceSchemaUri: "https://b/x.yaml"}
+		}, codes.InvalidArgument, "instance_schema_uri"},
+		{"metadata schema", func(q *aiplatformpb.UploadModelRequest) { q.Model.MetadataSchemaUri = "x.yaml" }, codes.InvalidArgument, "metadata_schema_uri"},
+		{"key", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.EncryptionSpec = &aiplatformpb.EncryptionSpec{KmsKeyName: "key"}
+		}, codes.InvalidArgument, "kms_key_name"},
+		{"key elsewhere", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.EncryptionSpec = &aiplatformpb.EncryptionSpec{KmsKeyName: strings.Replace(testKey, "us-central1", "us-east1", 1)}
+		}, codes.InvalidArgument, "another region"},
 		{"parent model", func(q *aiplatformpb.UploadModelRequest) { q.ParentModel = testParent + "/models/none" }, codes.NotFound, "none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -230,3 +266,48 @@ func TestModelSwitches(t *testing.T) {
 }
 
 func newNamed(r *rig) string { return r.model(r.upload("m")).GetName() }
+
+// Every field that an upload takes is there when the model is read; schema URIs
+// point elsewhere, as the proto announces.
+func TestUploadIsEchoed(t *testing.T) {
+	for _, moved := range []bool{true, false} {
+		t.Run(map[bool]string{true: "moved", false: "same"}[moved], func(t *testing.T) {
+			r := newRig(t, 0, "schema-uri-echo="+map[bool]string{true: "moved", false: "same"}[moved])
+			probe := func(action *aiplatformpb.Probe) *aiplatformpb.Probe { action.PeriodSeconds = 5; return action }
+			m := testModel()
+			m.VersionDescription = "first"
+			m.EncryptionSpec = &aiplatformpb.EncryptionSpec{KmsKeyName: testKey}
+			m.MetadataSchemaUri, m.Metadata = "gs://b/meta.yaml", structpb.NewStringValue("x")
+			m.PredictSchemata = &aiplatformpb.PredictSchemata{InstanceSchemaUri: "gs://b/i.yaml", ParametersSchemaUri: "gs://b/p.yaml", PredictionSchemaUri: "gs://b/o.yaml"}
+			m.ContainerSpec = &aiplatformpb.ModelContainerSpec{
+				ImageUri: testImage, Command: []string{"serve"}, Args: []string{"--x"}, GrpcPorts: []*aiplatformpb.Port{{ContainerPort: 9000}},
+				DeploymentTimeout: durationpb.New(2 * time.Hour), SharedMemorySizeMb: 64,
+				StartupProbe:  probe(&aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_Exec{Exec: &aiplatformpb.Probe_ExecAction{Command: []string{"true"}}}}),
+				HealthProbe:   probe(&aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_HttpGet{HttpGet: &aiplatformpb.Probe_HttpGetAction{Path: "/h", Port: 80}}}),
+				LivenessProbe: probe(&aiplatformpb.Probe{ProbeType: &aiplatformpb.Probe_TcpSocket{TcpSocket: &aiplatformpb.Probe_TcpSocketAction{Port: 80}}}),
+			}
+			r.ok(r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: proto.CloneOf(m)}))
+			got := r.model(testParent + "/models/m")
+			if !proto.Equal(got.GetContainerSpec(), m.GetContainerSpec()) || !proto.Equal(got.GetEncryptionSpec(), m.GetEncryptionSpec()) ||
+				!proto.Equal(got.GetMetadata(), m.GetMetadata()) || got.GetVersionDescription() != "first" {
+				t.Errorf("read %v", got)
+			}
+			if uri := got.GetPredictSchemata().GetInstanceSchemaUri(); strings.HasPrefix(uri, "gs://b/") == moved || uri == "" {
+				t.Errorf("instance schema %q", uri)
+			}
+			if uri := got.GetMetadataSchemaUri(); strings.HasPrefix(uri, "gs://b/") == moved || uri == "" {
+				t.Errorf("metadata schema %q", uri)
+			}
+
+			// A version has the key of its model, whether it is sent or not.
+			next := testModel()
+			r.ok(r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ParentModel: testParent + "/models/m", Model: next}))
+			if key := r.model(testParent + "/models/m@2").GetEncryptionSpec().GetKmsKeyName(); key != testKey {
+				t.Errorf("version 2 has the key %q", key)
+			}
+			next.EncryptionSpec = &aiplatformpb.EncryptionSpec{KmsKeyName: testKey + "2"}
+			_, err := r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ParentModel: testParent + "/models/m", Model: next})
+			refused(t, err, codes.InvalidArgument, "not the key of the model")
+		})
+	}
+}

@@ -14,10 +14,10 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
 )
 
-// resource is the canonical name of a model or endpoint, without a version.
+// resource is the canonical name of a model, an endpoint or a pool, without a version.
 type resource struct {
 	parent     string // projects/NUMBER/locations/LOCATION
-	collection string // models or endpoints
+	collection string // models, endpoints or deploymentResourcePools
 	id         string
 }
 
@@ -66,7 +66,8 @@ func (s *Service) show(r resource) string { return s.cfg.Names.Show(r.String()) 
 func (s *Service) reserve(r resource) error {
 	_, isModel := s.models[r]
 	_, isEndpoint := s.endpoints[r]
-	taken := isModel || isEndpoint || s.reserved[r]
+	_, isPool := s.pools[r]
+	taken := isModel || isEndpoint || isPool || s.reserved[r]
 	if freed, ok := s.deleted[r]; ok && s.cfg.Assume.Is(assume.IDsReusable, "after-30s") {
 		taken = taken || s.cfg.Clock.Now().Sub(freed) < 30*time.Second
 	}

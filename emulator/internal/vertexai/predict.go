@@ -56,6 +56,9 @@ func (s *Service) choose(name string) (*deployed, *aiplatformpb.PredictResponse,
 			"Dedicated Endpoint cannot be accessed through the shared Vertex AI domain: %q has the domain %s, which the emulator does not serve.",
 			s.show(e.name), s.endpointProto(e).GetDedicatedEndpointDns())
 	}
+	if !e.shared() {
+		return nil, nil, status.Errorf(codes.FailedPrecondition, "Endpoint %q is private: it is reached through its own network only, which the emulator does not have.", s.show(e.name))
+	}
 	if len(e.deployed) == 0 {
 		return nil, nil, status.Errorf(codes.FailedPrecondition, "Endpoint %s doesn't have traffic_split: no model is deployed to it.", s.show(e.name))
 	}
@@ -77,7 +80,8 @@ type EndpointInfo struct {
 	// Name is the full name as API answers show it.
 	Name     string
 	Location string
-	// Dedicated says that the endpoint answers only on a domain of its own.
+	// Dedicated says that the endpoint answers only on a domain or in a network of
+	// its own.
 	Dedicated bool
 	// Deployed says that at least one model is deployed.
 	Deployed bool
@@ -94,7 +98,7 @@ func (s *Service) Endpoint(_ context.Context, name string) (EndpointInfo, error)
 	}
 	return EndpointInfo{
 		Name: s.show(e.name), Location: e.name.location(),
-		Dedicated: e.spec.GetDedicatedEndpointEnabled(), Deployed: len(e.deployed) > 0,
+		Dedicated: !e.shared(), Deployed: len(e.deployed) > 0,
 	}, nil
 }
 

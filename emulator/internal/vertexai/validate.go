@@ -16,14 +16,10 @@ import (
 
 // The rules are those of the comments in google/cloud/aiplatform/v1/*.proto.
 var (
-	modelIDPattern       = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
-	endpointIDPattern    = regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`)
-	deployedIDPattern    = regexp.MustCompile(`^[0-9]{1,10}$`)
-	aliasPattern         = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$`)
-	imagePattern         = regexp.MustCompile(`^([a-z0-9-]+-docker\.pkg\.dev|([a-z0-9-]+\.)?gcr\.io)/[^\s]+$`)
-	envNamePattern       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	machineTypePattern   = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
-	serviceAccountFormat = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
+	modelIDPattern    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
+	endpointIDPattern = regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`)
+	deployedIDPattern = regexp.MustCompile(`^[0-9]{1,10}$`)
+	aliasPattern      = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$`)
 )
 
 func invalid(format string, args ...any) error {
@@ -81,114 +77,15 @@ func validModel(m *aiplatformpb.Model) error {
 			return err
 		}
 	}
+	if err := validSchemas(m); err != nil {
+		return err
+	}
 	return validContainer(m.GetContainerSpec())
 }
 
 func validAlias(alias string) error {
 	if !aliasPattern.MatchString(alias) {
 		return invalid("version_aliases: %q is not valid: want [a-z][a-zA-Z0-9-]{0,126}[a-z0-9].", alias)
-	}
-	return nil
-}
-
-func validContainer(c *aiplatformpb.ModelContainerSpec) error {
-	const path = "model.container_spec"
-	if c.GetImageUri() == "" {
-		return invalid("%s.image_uri is required.", path)
-	}
-	if !imagePattern.MatchString(c.GetImageUri()) {
-		return invalid("%s.image_uri %q is not valid: the image must be in Artifact Registry (LOCATION-docker.pkg.dev/…) or Container Registry (gcr.io/…).", path, c.GetImageUri())
-	}
-	for _, env := range c.GetEnv() {
-		if !envNamePattern.MatchString(env.GetName()) {
-			return invalid("%s.env: name %q is not a C identifier.", path, env.GetName())
-		}
-	}
-	for _, port := range c.GetPorts() {
-		if port.GetContainerPort() < 1 || port.GetContainerPort() > 65535 {
-			return invalid("%s.ports: container_port %d is not between 1 and 65535.", path, port.GetContainerPort())
-		}
-	}
-	for field, route := range map[string]string{"predict_route": c.GetPredictRoute(), "health_route": c.GetHealthRoute()} {
-		if route != "" && !strings.HasPrefix(route, "/") {
-			return invalid("%s.%s %q must start with a slash.", path, field, route)
-		}
-	}
-	return onlyFields(path, c, "image_uri", "command", "args", "env", "ports", "predict_route", "health_route",
-		"deployment_timeout", "shared_memory_size_mb")
-}
-
-func validDeployedModel(d *aiplatformpb.DeployedModel) error {
-	const path = "deployed_model"
-	if err := onlyFields(path, d, "id", "model", "display_name", "dedicated_resources", "service_account",
-		"disable_container_logging", "enable_access_logging", "disable_explanations"); err != nil {
-		return err
-	}
-	switch {
-	case d.GetModel() == "":
-		return invalid("%s.model is required.", path)
-	case d.GetId() != "" && !deployedIDPattern.MatchString(d.GetId()):
-		return invalid("%s.id %q is not valid: 1 to 10 digits.", path, d.GetId())
-	case d.GetId() == "0":
-		return invalid(`%s.id "0" is not valid: in a traffic_split it means the model being deployed.`, path)
-	case utf8.RuneCountInString(d.GetDisplayName()) > 128:
-		return invalid("%s.display_name is longer than 128 characters.", path)
-	case d.GetDedicatedResources() == nil:
-		return invalid("%s.dedicated_resources is required.", path)
-	case d.GetServiceAccount() != "" && !serviceAccountFormat.MatchString(d.GetServiceAccount()):
-		return invalid("%s.service_account %q is not an e-mail address.", path, d.GetServiceAccount())
-	}
-	return validDedicated(d.GetDedicatedResources())
-}
-
-// validDedicated also fills in what the API defaults.
-func validDedicated(r *aiplatformpb.DedicatedResources) error {
-	const path = "deployed_model.dedicated_resources"
-	if err := onlyFields(path, r, "machine_spec", "min_replica_count", "max_replica_count", "required_replica_count",
-		"autoscaling_metric_specs", "spot"); err != nil {
-		return err
-	}
-	machine := r.GetMachineSpec()
-	if machine == nil {
-		return invalid("%s.machine_spec is required.", path)
-	}
-	if err := onlyFields(path+".machine_spec", machine, "machine_type", "accelerator_type", "accelerator_count"); err != nil {
-		return err
-	}
-	if machine.GetMachineType() == "" {
-		machine.MachineType = "n1-standard-2"
-	}
-	if !machineTypePattern.MatchString(machine.GetMachineType()) {
-		return invalid("%s.machine_spec.machine_type %q is not a machine type such as n1-standard-2.", path, machine.GetMachineType())
-	}
-	hasType := machine.GetAcceleratorType() != aiplatformpb.AcceleratorType_ACCELERATOR_TYPE_UNSPECIFIED
-	if _, known := aiplatformpb.AcceleratorType_name[int32(machine.GetAcceleratorType())]; !known {
-		return invalid("%s.machine_spec.accelerator_type %d is not known.", path, machine.GetAcceleratorType())
-	}
-	if hasType != (machine.GetAcceleratorCount() > 0) || machine.GetAcceleratorCount() < 0 {
-		return invalid("%s.machine_spec: accelerator_type and a positive accelerator_count go together.", path)
-	}
-	return validReplicas(r)
-}
-
-func validReplicas(r *aiplatformpb.DedicatedResources) error {
-	const path = "deployed_model.dedicated_resources"
-	if r.GetMinReplicaCount() < 1 {
-		return invalid("%s.min_replica_count is %d: it must be at least 1.", path, r.GetMinReplicaCount())
-	}
-	if r.GetMaxReplicaCount() == 0 {
-		r.MaxReplicaCount = r.GetMinReplicaCount()
-	}
-	if r.GetMaxReplicaCount() < r.GetMinReplicaCount() {
-		return invalid("%s.max_replica_count is %d: it must be at least min_replica_count, %d.", path, r.GetMaxReplicaCount(), r.GetMinReplicaCount())
-	}
-	if n := r.GetRequiredReplicaCount(); n < 0 || n > r.GetMaxReplicaCount() {
-		return invalid("%s.required_replica_count is %d: it must be between 0 and max_replica_count.", path, n)
-	}
-	for _, spec := range r.GetAutoscalingMetricSpecs() {
-		if spec.GetMetricName() == "" {
-			return invalid("%s.autoscaling_metric_specs: metric_name is required.", path)
-		}
 	}
 	return nil
 }

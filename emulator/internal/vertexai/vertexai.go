@@ -1,8 +1,8 @@
 // Copyright (c) gcpml contributors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package vertexai is Vertex AI's Model, Endpoint and Prediction services, each
-// behind the official generated gRPC interface. It keeps models with their
+// Package vertexai is Vertex AI's Model, Endpoint, DeploymentResourcePool and
+// Prediction services, each behind the official generated gRPC interface. It keeps models with their
 // versions, and endpoints with their deployed models and traffic split, in
 // memory. What changes them goes through long-running operations; an effect is
 // applied, all at once, when its operation completes.
@@ -37,7 +37,7 @@ type Config struct {
 	DeployLatency    time.Duration
 }
 
-// Service holds the state of the three services.
+// Service holds the state of the services.
 type Service struct {
 	cfg Config
 
@@ -46,6 +46,7 @@ type Service struct {
 	mu        sync.Mutex
 	models    map[resource]*model
 	endpoints map[resource]*endpoint
+	pools     map[resource]*pool
 	// reserved are the ids whose create operation runs.
 	reserved map[resource]bool
 	// deleted remembers when an id was freed (switch ids-reusable-after-delete).
@@ -61,6 +62,7 @@ func New(cfg Config) *Service {
 		cfg:       cfg,
 		models:    map[resource]*model{},
 		endpoints: map[resource]*endpoint{},
+		pools:     map[resource]*pool{},
 		reserved:  map[resource]bool{},
 		deleted:   map[resource]time.Time{},
 	}
@@ -70,6 +72,7 @@ func New(cfg Config) *Service {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	aiplatformpb.RegisterModelServiceServer(r, &modelService{Service: s})
 	aiplatformpb.RegisterEndpointServiceServer(r, &endpointService{Service: s})
+	aiplatformpb.RegisterDeploymentResourcePoolServiceServer(r, &poolService{Service: s})
 	aiplatformpb.RegisterPredictionServiceServer(r, &predictionService{Service: s})
 }
 
@@ -80,6 +83,11 @@ type modelService struct {
 
 type endpointService struct {
 	aiplatformpb.UnimplementedEndpointServiceServer
+	*Service
+}
+
+type poolService struct {
+	aiplatformpb.UnimplementedDeploymentResourcePoolServiceServer
 	*Service
 }
 

@@ -35,13 +35,17 @@ func AddAttributeError(diags *diag.Diagnostics, at path.Path, verb, kind, name s
 // a warning, so that the object is not tainted and the next apply resumes; after
 // a timeout it is an error.
 func AddInterrupted(ctx context.Context, diags *diag.Diagnostics, verb, kind, name string, err error) {
+	goesOn := ""
+	if wait := (*gcp.WaitError)(nil); errors.As(err, &wait) {
+		goesOn = "The operation goes on in the background. "
+	}
 	if errors.Is(err, context.Canceled) || gcp.Code(err) == codes.Canceled {
 		diags.AddWarning(summary(verb, kind, name)+": interrupted",
-			"What was done so far is in the state and the operation goes on in the background; the next apply resumes it.\n\n"+detail(err))
+			"What was done so far is in the state. "+goesOn+"The next apply resumes it.\n\n"+detail(err))
 		return
 	}
 	diags.AddError(summary(verb, kind, name)+": timeout",
-		spent(ctx)+detail(err)+"\n\nThe operation goes on in the background. Apply again to resume it, or raise the time in the timeouts block. "+
+		spent(ctx)+detail(err)+"\n\n"+goesOn+"Apply again to resume it, or raise the time in the timeouts block. "+
 			"If Terraform marked the resource as tainted although what exists is good, `terraform untaint` it first.")
 }
 

@@ -15,24 +15,13 @@ func (r Range) In(text string) string { return text[r.Start:r.End] }
 // Contains reports whether o lies within r.
 func (r Range) Contains(o Range) bool { return r.Start <= o.Start && o.End <= r.End }
 
-// Script is a parsed SQL text: one statement or several.
-type Script struct {
-	Statements []*Statement
-	// ControlFlow names the first construct of the procedural language that was
-	// met ("IF", "DECLARE", …); empty for a plain list of statements.
-	ControlFlow string
-}
-
 // Path is a name as written, split at its dots: "`p.d.t`" and p.d.t alike are
 // [p d t].
 type Path []string
 
 // Statement is one statement.
 type Statement struct {
-	// Text is the statement without the semicolon that ends it.
-	Text string
-	// Offset is where Text starts in the script, in bytes.
-	Offset int
+	Source
 	// Type is BigQuery's statementType: SELECT, CREATE_MODEL, …; empty for a
 	// statement that BigQuery does not have.
 	Type string
@@ -58,12 +47,12 @@ type Statement struct {
 	Query *Range
 	// Where is the condition of an UPDATE or DELETE.
 	Where *Range
-	// MergeSource is the parenthesised query after USING in a MERGE, up to its alias.
-	MergeSource *Range
-	// MergeChanges is set by a MERGE that may update or delete rows.
-	MergeChanges bool
-	// Params are the query parameters, in order of appearance.
-	Params []Param
+	// Condition is what an ASSERT evaluates, Description what it says if that is not
+	// true.
+	Condition   *Range
+	Description string
+	// Merge is set for MERGE.
+	Merge *Merge
 	// Tables are the table names in FROM clauses; some may be names of WITH
 	// entries or of array columns, which a parser cannot tell.
 	Tables []Path
@@ -108,6 +97,29 @@ type CreateModel struct {
 type Column struct {
 	Name string
 	Type string
+}
+
+// Merge is the body of a MERGE statement.
+type Merge struct {
+	// TargetName and SourceName are the names under which conditions know the two:
+	// the alias or the last part of the name; that of a query may be empty.
+	TargetName, SourceName string
+	// Source is the table or the parenthesised query after USING, up to its alias;
+	// Query tells which.
+	Source Range
+	Query  bool
+	// On is the condition of the match.
+	On      Range
+	Clauses []MergeClause
+}
+
+// MergeClause is one WHEN … THEN ….
+type MergeClause struct {
+	// Matched rows are in both; of the others those in the source alone are
+	// NotMatchedByTarget.
+	Matched, NotMatchedByTarget bool
+	Condition                   *Range
+	Action                      string // INSERT, UPDATE or DELETE
 }
 
 // Predict is one ML.PREDICT(MODEL …, input).

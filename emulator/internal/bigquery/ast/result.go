@@ -5,6 +5,9 @@ package ast
 
 import bq "google.golang.org/api/bigquery/v2"
 
+// SessionDataset is the dataset in whose name a temporary table may be qualified.
+const SessionDataset = "_SESSION"
+
 // Query is one statement to run.
 type Query struct {
 	// Project is the id of the project that names without a project refer to.
