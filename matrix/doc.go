@@ -17,6 +17,7 @@
 // twice, and no secret may be found in state, plan, logs or diagnostics.
 //
 // `make test` runs a sample, `make test-matrix` everything (GCPML_MATRIX=all; a
-// number n runs one cell in n), with one table at the end. What is sampled follows from a seed that is printed; GCPML_MATRIX_SEED sets it.
-// GCPML_MATRIX_ONLY, a regular expression, runs single cells by their names.
+// number n runs one cell in n), with one table at the end. What is sampled follows
+// from a seed that is printed; GCPML_MATRIX_SEED sets it. GCPML_MATRIX_ONLY, a
+// regular expression, runs single cells by their names.
 package matrix

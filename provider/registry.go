@@ -11,6 +11,7 @@ import (
 	bqconnection "github.com/gcpml/terraform-provider-gcpml/resources/bq_connection"
 	bqpredict "github.com/gcpml/terraform-provider-gcpml/resources/bq_predict"
 	bqremotemodel "github.com/gcpml/terraform-provider-gcpml/resources/bq_remote_model"
+	vertexendpoint "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint"
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
 	vertexmodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
@@ -29,6 +30,7 @@ var (
 		bqpredict.New,
 		bqremotemodel.NewDataSource,
 		vertexmodel.New,
+		vertexendpoint.New,
 	}
 
 	functions = providerfunctions.All

@@ -36,9 +36,9 @@ const (
 
 const exitHelp = `Exit codes: 0 success, 1 unexpected (BigQuery cannot be reached), 2 usage or
 configuration, 3 authentication or permission, 4 SQL that BigQuery does not accept,
-5 a job failed at run time, 6 an expectation does not hold, 7 a guard refused (bytes,
-read-only, estimate, plan), 8 out of time, 9 rows without a prediction, 130 interrupted
-(the running job is cancelled), 143 terminated.`
+5 a job failed at run time, 6 an expectation or ASSERT does not hold, 7 a guard refused
+(bytes, read-only, estimate, plan), 8 out of time, 9 rows without a prediction,
+130 interrupted (the running job is cancelled), 143 terminated.`
 
 // exitError is an error with the exit code that it calls for.
 type exitError struct {

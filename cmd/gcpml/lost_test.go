@@ -4,6 +4,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -63,6 +65,14 @@ func TestLostReply(t *testing.T) {
 	}
 	if got := gcpml("run", "-e", "SELECT COUNT(*) AS n FROM d.t", "--format", "csv"); got != "n\n1\n" {
 		t.Errorf("the statement was executed as often as %q says", got)
+	}
+	counters, err := apiCaller{target.String()}.call(http.MethodGet, "/_emulator/counters", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("INSERT d.t VALUES (1)"))
+	if done, _ := counters["statements"].(object)[hex.EncodeToString(sum[:])].(object); done["successes"] != 1.0 || done["failures"] != 0.0 {
+		t.Errorf("the server counts %v executions", done)
 	}
 	if got := gcpml("jobs", "list", "--format", "json"); strings.Count(got, `"statement_type": "INSERT"`) != 1 {
 		t.Errorf("the server knows other jobs than one INSERT: %s", got)

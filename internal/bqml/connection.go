@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -23,19 +24,25 @@ type ConnectionSpec struct {
 	Name         gcp.Name
 	FriendlyName string // "" leaves the field to gcpml's marker
 	Description  string
-	// Roles are given to the connection's service account in the connection's project.
-	Roles []string
+	// Grants are given to the connection's service account.
+	Grants []Grant
 }
+
+// Grant is a role in a project.
+type Grant struct{ Project, Role string }
+
+func (g Grant) String() string { return g.Role + " in project " + g.Project }
 
 // Connection is a CLOUD_RESOURCE connection as the server has it.
 type Connection struct {
 	FriendlyName   string // "" while the field holds a marker
 	Description    string
 	ServiceAccount string // e-mail address
-	// Roles are those that the project's policy gives the service account without a
-	// condition. RolesErr tells why they could not be read; Roles is nil then.
-	Roles    []string
-	RolesErr error
+	// Grants are the roles that the policies of the projects that were asked for give the
+	// service account without a condition, in order. Unread tells, by project, why a
+	// policy could not be read.
+	Grants []Grant
+	Unread map[string]error
 
 	Identity Identity
 }
@@ -141,7 +148,7 @@ func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o O
 		}
 		out = connectionOf(made)
 	}
-	err = s.grant(ctx, spec, out, spec.Roles, o)
+	err = s.grant(ctx, spec, out, spec.Grants, o)
 	return out, err
 }
 
@@ -184,9 +191,8 @@ func (s ConnectionSpec) friendlyName(m gcp.Marker) string {
 	return markerText(m)
 }
 
-// GetConnection reads a connection. withRoles also reads the roles of its service
-// account.
-func (s *Service) GetConnection(ctx context.Context, name gcp.Name, withRoles bool) (*Connection, error) {
+// GetConnection reads a connection, and the roles of its service account in the projects.
+func (s *Service) GetConnection(ctx context.Context, name gcp.Name, projects ...string) (*Connection, error) {
 	found, err := s.getConnection(ctx, name)
 	if err != nil {
 		return nil, err
@@ -195,44 +201,80 @@ func (s *Service) GetConnection(ctx context.Context, name gcp.Name, withRoles bo
 		return nil, fmt.Errorf("connection %s is not of type CLOUD_RESOURCE, the only one through which BigQuery calls Vertex AI", name)
 	}
 	out := connectionOf(found)
-	if withRoles {
-		out.Roles, out.RolesErr = s.clients.MemberRoles(ctx, name.Project, out.member())
+	for _, project := range projects {
+		roles, err := s.clients.MemberRoles(ctx, project, out.member())
+		if err != nil {
+			out.Unread[project] = err
+			continue
+		}
+		for _, role := range roles {
+			out.Grants = append(out.Grants, Grant{project, role})
+		}
 	}
 	return out, nil
 }
 
-// UpdateConnection brings friendly name and description to spec, gives the roles
-// in add and takes the ones in remove. The returned connection is what the server has,
-// also together with an error; nil if it is not known. granted are those of add
-// that the account did not have before.
-func (s *Service) UpdateConnection(ctx context.Context, spec ConnectionSpec, add, remove []string, o Options) (out *Connection, granted []string, err error) {
-	out, err = s.GetConnection(ctx, spec.Name, len(spec.Roles)+len(remove) > 0)
+// UpdateConnection brings friendly name and description to spec, gives the grants in
+// add and takes the ones in remove. The returned connection is what the server has,
+// also together with an error; nil if it is not known. granted are those of add that
+// the account did not have before.
+func (s *Service) UpdateConnection(ctx context.Context, spec ConnectionSpec, add, remove []Grant, o Options) (out *Connection, granted []Grant, err error) {
+	out, err = s.GetConnection(ctx, spec.Name, projectsOf(slices.Concat(spec.Grants, remove))...)
 	if err != nil {
 		return nil, nil, err
 	}
-	if out.RolesErr != nil && len(add)+len(remove) > 0 {
-		return out, nil, out.RolesErr
+	for _, project := range projectsOf(slices.Concat(add, remove)) {
+		if err := out.Unread[project]; err != nil {
+			return out, nil, fmt.Errorf("reading the IAM policy of project %s: %w", project, err)
+		}
 	}
 	marker := o.mark(spec.marker(s.clients.OwnershipID()))
-	before := out.Roles
 	if out.FriendlyName != spec.FriendlyName || out.Description != spec.Description || spec.FriendlyName == "" && out.Identity.Marker != marker {
 		patched, err := s.patchConnection(ctx, spec.Name, spec.friendlyName(marker), spec.Description)
 		if err != nil {
 			return out, nil, err
 		}
-		rolesErr := out.RolesErr
+		was := out
 		out = connectionOf(patched)
-		out.Roles, out.RolesErr = before, rolesErr
+		out.Grants, out.Unread = was.Grants, was.Unread
 	}
-	granted = slices.DeleteFunc(slices.Clone(add), func(r string) bool { return slices.Contains(before, r) })
+	granted = slices.DeleteFunc(slices.Clone(add), func(g Grant) bool { return slices.Contains(out.Grants, g) })
 	if err := s.grant(ctx, spec, out, add, o); err != nil {
-		return out, nil, err
+		// What was given before the failure is in out.
+		return out, slices.DeleteFunc(granted, func(g Grant) bool { return !slices.Contains(out.Grants, g) }), err
 	}
-	if err := s.clients.RevokeRoles(ctx, spec.Name.Project, out.member(), remove); err != nil {
-		return out, granted, err
+	for project, roles := range byProject(remove) {
+		if err := s.clients.RevokeRoles(ctx, project, out.member(), roles); err != nil {
+			return out, granted, err
+		}
+		out.Grants = slices.DeleteFunc(out.Grants, func(g Grant) bool { return g.Project == project && slices.Contains(roles, g.Role) })
 	}
-	out.Roles = slices.DeleteFunc(out.Roles, func(r string) bool { return slices.Contains(remove, r) })
 	return out, granted, nil
+}
+
+// byProject groups roles, in the order of the projects' names.
+func byProject(grants []Grant) iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for _, project := range projectsOf(grants) {
+			var roles []string
+			for _, g := range grants {
+				if g.Project == project {
+					roles = append(roles, g.Role)
+				}
+			}
+			if !yield(project, roles) {
+				return
+			}
+		}
+	}
+}
+
+func projectsOf(grants []Grant) (projects []string) {
+	for _, g := range grants {
+		projects = append(projects, g.Project)
+	}
+	slices.Sort(projects)
+	return slices.Compact(projects)
 }
 
 // ErrForeign means that the object under this name is not the one that was made
@@ -244,7 +286,7 @@ type MadeConnection struct {
 	Incarnation    string
 	Created        int64
 	ServiceAccount string
-	Roles          []string
+	Grants         []Grant
 }
 
 // DeleteConnection takes the roles from the service account, which dies with the
@@ -268,8 +310,10 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 		foreign, takenOver = false, false
 	}
 	if made.ServiceAccount != "" && !takenOver {
-		if err := s.clients.RevokeRoles(ctx, name.Project, "serviceAccount:"+made.ServiceAccount, made.Roles); err != nil {
-			return fmt.Errorf("taking %s from %s: %w", strings.Join(made.Roles, ", "), made.ServiceAccount, err)
+		for project, roles := range byProject(made.Grants) {
+			if err := s.clients.RevokeRoles(ctx, project, "serviceAccount:"+made.ServiceAccount, roles); err != nil {
+				return fmt.Errorf("taking %s in project %s from %s: %w", strings.Join(roles, ", "), project, made.ServiceAccount, err)
+			}
 		}
 	}
 	switch {
@@ -301,23 +345,21 @@ func gone(answer error, read func() error) error {
 	return fmt.Errorf("the delete was answered that there is no such object, and it is still there: %w", answer)
 }
 
-func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection, roles []string, o Options) error {
-	if len(roles) == 0 {
-		return nil
-	}
-	if c.ServiceAccount == "" {
-		return fmt.Errorf("connection %s has no service account to grant %s to", spec.Name, strings.Join(roles, ", "))
-	}
-	o.Progress.tell("granting %s to %s", strings.Join(roles, ", "), c.ServiceAccount)
-	if _, err := s.clients.GrantRoles(ctx, spec.Name.Project, c.member(), roles, o.Propagation); err != nil {
-		return fmt.Errorf("granting %s to %s in project %s: %w", strings.Join(roles, ", "), c.ServiceAccount, spec.Name.Project, err)
-	}
-	for _, r := range roles {
-		if !slices.Contains(c.Roles, r) {
-			c.Roles = append(c.Roles, r)
+func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection, grants []Grant, o Options) error {
+	for project, roles := range byProject(grants) {
+		if c.ServiceAccount == "" {
+			return fmt.Errorf("connection %s has no service account to grant %s to", spec.Name, strings.Join(roles, ", "))
+		}
+		o.Progress.tell("granting %s in project %s to %s", strings.Join(roles, ", "), project, c.ServiceAccount)
+		if _, err := s.clients.GrantRoles(ctx, project, c.member(), roles, o.Propagation); err != nil {
+			return fmt.Errorf("granting %s to %s in project %s: %w", strings.Join(roles, ", "), c.ServiceAccount, project, err)
+		}
+		for _, role := range roles {
+			if g := (Grant{project, role}); !slices.Contains(c.Grants, g) {
+				c.Grants = append(c.Grants, g)
+			}
 		}
 	}
-	slices.Sort(c.Roles)
 	return nil
 }
 
@@ -364,6 +406,7 @@ func connectionOf(c *connectionpb.Connection) *Connection {
 		Description:    c.GetDescription(),
 		ServiceAccount: c.GetCloudResource().GetServiceAccountId(),
 		Identity:       Identity{Marker: markerIn(c.GetFriendlyName()), Created: c.GetCreationTime()},
+		Unread:         map[string]error{},
 	}
 	if out.Identity.Marker != (gcp.Marker{}) {
 		out.FriendlyName = ""

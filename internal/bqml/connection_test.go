@@ -17,8 +17,8 @@ import (
 
 func connectionSpec() ConnectionSpec {
 	return ConnectionSpec{
-		Name:  gcp.Name{Project: "p", Location: "US", Kind: gcp.KindConnection, ID: "c"},
-		Roles: []string{"roles/aiplatform.user", "roles/storage.objectViewer"},
+		Name:   gcp.Name{Project: "p", Location: "US", Kind: gcp.KindConnection, ID: "c"},
+		Grants: []Grant{{"p", "roles/aiplatform.user"}, {"p", "roles/storage.objectViewer"}},
 	}
 }
 
@@ -33,13 +33,13 @@ func TestConnectionLifecycle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ServiceAccount != account || c.FriendlyName != "" || c.Description != want.Description || c.Identity.Marker.Incarnation != "abc" || !slices.Equal(f.roles(), want.Roles) {
+	if c.ServiceAccount != account || c.FriendlyName != "" || c.Description != want.Description || c.Identity.Marker.Incarnation != "abc" || !slices.Equal(f.roles(), []string{"roles/aiplatform.user", "roles/storage.objectViewer"}) {
 		t.Errorf("created %+v, roles %v", c, f.roles())
 	}
 	// A friendly name of the user's takes the marker's place, and gives it back.
 	want.FriendlyName, want.Description = "mine", ""
-	c, granted, err := s.UpdateConnection(t.Context(), want, []string{"roles/bigquery.user"}, want.Roles[1:], Options{Incarnation: "abc"})
-	if err != nil || c.FriendlyName != "mine" || c.Description != "" || !slices.Equal(granted, []string{"roles/bigquery.user"}) {
+	c, granted, err := s.UpdateConnection(t.Context(), want, []Grant{{"p", "roles/bigquery.user"}}, want.Grants[1:], Options{Incarnation: "abc"})
+	if err != nil || c.FriendlyName != "mine" || c.Description != "" || !slices.Equal(granted, []Grant{{"p", "roles/bigquery.user"}}) {
 		t.Errorf("updated %+v, granted %v: %v", c, granted, err)
 	}
 	if got := f.roles(); !slices.Equal(got, []string{"roles/aiplatform.user", "roles/bigquery.user"}) {
@@ -49,7 +49,7 @@ func TestConnectionLifecycle(t *testing.T) {
 	if c, _, err = s.UpdateConnection(t.Context(), want, nil, nil, Options{Incarnation: "abc"}); err != nil || c.Identity.Marker.Incarnation != "abc" || c.FriendlyName != "" {
 		t.Errorf("marker not restored: %+v, %v", c, err)
 	}
-	made := MadeConnection{Incarnation: "abc", Created: c.Identity.Created, ServiceAccount: account, Roles: []string{"roles/aiplatform.user", "roles/bigquery.user"}}
+	made := MadeConnection{Incarnation: "abc", Created: c.Identity.Created, ServiceAccount: account, Grants: []Grant{{"p", "roles/aiplatform.user"}, {"p", "roles/bigquery.user"}}}
 	if err := s.DeleteConnection(t.Context(), want.Name, made); err != nil || len(f.connections) != 0 || len(f.roles()) != 0 {
 		t.Errorf("deleted: %v; left %v %v", err, f.connections, f.roles())
 	}
@@ -66,14 +66,14 @@ func TestGrantedAreOnlyNewRoles(t *testing.T) {
 	f := newFake(t)
 	s := f.service(t, "")
 	want := connectionSpec()
-	want.Roles = nil
+	want.Grants = nil
 	if _, err := s.CreateConnection(t.Context(), want, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f.policy.Bindings = append(f.policy.Bindings, &iampb.Binding{Role: "roles/viewer", Members: []string{"serviceAccount:" + account}})
-	want.Roles = []string{"roles/aiplatform.user", "roles/viewer"}
-	_, granted, err := s.UpdateConnection(t.Context(), want, want.Roles, nil, Options{})
-	if err != nil || !slices.Equal(granted, []string{"roles/aiplatform.user"}) {
+	want.Grants = []Grant{{"p", "roles/aiplatform.user"}, {"p", "roles/viewer"}}
+	_, granted, err := s.UpdateConnection(t.Context(), want, want.Grants, nil, Options{})
+	if err != nil || !slices.Equal(granted, []Grant{{"p", "roles/aiplatform.user"}}) {
 		t.Errorf("granted %v, %v", granted, err)
 	}
 }
@@ -102,7 +102,7 @@ func TestCreateConnectionWhoseAnswerIsLost(t *testing.T) {
 		c, err := f.service(t, owner).CreateConnection(t.Context(), connectionSpec(), Options{Incarnation: "next"})
 		var exists *gcp.ExistsError
 		switch {
-		case adopted && (err != nil || c.Identity.Marker.Incarnation != "next" || !slices.Equal(f.roles(), connectionSpec().Roles)):
+		case adopted && (err != nil || c.Identity.Marker.Incarnation != "next" || !slices.Equal(f.roles(), []string{"roles/aiplatform.user", "roles/storage.objectViewer"})):
 			t.Errorf("owner %q: %+v, %v", owner, c, err)
 		case !adopted && (!errors.As(err, &exists) || !strings.Contains(err.Error(), "terraform import")):
 			t.Errorf("owner %q: %v", owner, err)
@@ -121,7 +121,7 @@ func TestForeignConnectionStays(t *testing.T) {
 		t.Errorf("a connection of somebody else: %v", err)
 	}
 	f.connections[connectionName] = &connectionpb.Connection{Properties: &connectionpb.Connection_Spark{}}
-	if _, err := s.GetConnection(t.Context(), connectionSpec().Name, false); err == nil || !strings.Contains(err.Error(), "CLOUD_RESOURCE") {
+	if _, err := s.GetConnection(t.Context(), connectionSpec().Name); err == nil || !strings.Contains(err.Error(), "CLOUD_RESOURCE") {
 		t.Errorf("a connection of another type: %v", err)
 	}
 }

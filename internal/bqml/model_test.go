@@ -228,7 +228,7 @@ func TestDeleteModelOfAForgottenOne(t *testing.T) {
 func TestDDLWaitsForTheGrant(t *testing.T) {
 	f := newFake(t)
 	s := f.service(t, "")
-	if _, err := s.CreateConnection(t.Context(), ConnectionSpec{Name: spec().Connection, Roles: []string{"roles/aiplatform.user"}}, Options{}); err != nil {
+	if _, err := s.CreateConnection(t.Context(), ConnectionSpec{Name: spec().Connection, Grants: []Grant{{"p", "roles/aiplatform.user"}}}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f.refuse, f.refusals = account+" does not have the permission to access or use the endpoint. Please grant the Vertex AI user role.", 1

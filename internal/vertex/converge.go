@@ -128,11 +128,11 @@ func (u *update) once(doing string, do func(context.Context) error) (func(contex
 	}
 	return func(ctx context.Context) error {
 		u.r.progress("%s", doing)
-		err := do(ctx)
-		if err == nil {
-			u.times[doing]++
+		if err := do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
 		}
-		return err
+		u.times[doing]++
+		return nil
 	}, nil
 }
 

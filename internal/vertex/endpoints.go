@@ -17,6 +17,7 @@ import (
 	pb "cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -113,6 +114,35 @@ func (s *Service) ReadEndpoint(ctx context.Context, name gcp.Name) (*Endpoint, e
 	return s.endpoint(ctx, name, e), nil
 }
 
+// FindEndpoints returns the endpoints of a location that have this display name, in
+// order of their names. parent names the location; its ID is not read.
+func (s *Service) FindEndpoints(ctx context.Context, parent gcp.Name, displayName string) (found []*Endpoint, err error) {
+	client, err := s.clients.Endpoints(ctx, parent.Location)
+	if err != nil {
+		return nil, err
+	}
+	req := &pb.ListEndpointsRequest{Parent: parent.Parent()}
+	if !strings.ContainsAny(displayName, `"\\`) {
+		req.Filter = fmt.Sprintf(`display_name="%s"`, displayName)
+	}
+	err = gcp.Retry(ctx, "vertex.endpoints.list", func(ctx context.Context) error {
+		found = nil
+		for e, err := range client.ListEndpoints(ctx, proto.CloneOf(req)).All() {
+			if err != nil {
+				return err
+			}
+			if e.GetDisplayName() == displayName {
+				name := parent
+				name.Kind, name.ID = gcp.KindEndpoint, e.GetName()[strings.LastIndex(e.GetName(), "/")+1:]
+				found = append(found, s.endpoint(ctx, name, e))
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(found, func(a, b *Endpoint) int { return cmp.Compare(a.Name.ID, b.Name.ID) })
+	return found, err
+}
+
 func (s *Service) endpoint(ctx context.Context, name gcp.Name, e *pb.Endpoint) *Endpoint {
 	marker := gcp.MarkerOf(e.GetLabels())
 	out := &Endpoint{
@@ -142,7 +172,7 @@ func (s *Service) deployed(ctx context.Context, of *Endpoint, d *pb.DeployedMode
 	return Deployed{
 		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
 		Resources: resourcesOf(d, s.pathSpelling(ctx, of.Name, of.number)),
-		Settings:  Settings{d.GetServiceAccount(), d.GetEnableAccessLogging(), d.GetDisableContainerLogging()},
+		Settings:  settingsOf(d),
 		Private:   Private{d.GetPrivateEndpoints().GetPredictHttpUri(), d.GetPrivateEndpoints().GetServiceAttachment()},
 	}
 }

@@ -265,10 +265,15 @@ func (f *fake) UploadModel(_ context.Context, req *pb.UploadModelRequest) (*long
 	}
 	return f.start(base, kind, func() (proto.Message, error) {
 		m := proto.Clone(req.GetModel()).(*pb.Model)
-		m.VersionId = strconv.Itoa(len(f.versions[base]) + 1)
+		m.VersionId = "1"
+		if all := f.versions[base]; len(all) > 0 {
+			m.VersionId = strconv.Itoa(number(all[len(all)-1].GetVersionId()) + 1)
+		}
 		m.CreateTime = timestamppb.Now()
 		if kind == "upload" {
-			m.VersionAliases = append(m.VersionAliases, DefaultAlias)
+			if !slices.Contains(m.GetVersionAliases(), DefaultAlias) {
+				m.VersionAliases = append(m.VersionAliases, DefaultAlias)
+			}
 			f.labels[base], m.Labels = m.GetLabels(), nil
 		}
 		f.versions[base] = append(f.versions[base], m)
@@ -284,10 +289,15 @@ func (f *fake) MergeVersionAliases(_ context.Context, req *pb.MergeVersionAliase
 		return nil, err
 	}
 	for _, alias := range req.GetVersionAliases() {
+		bare, removes := strings.CutPrefix(alias, "-")
 		for _, v := range f.versions[base] {
-			v.VersionAliases = slices.DeleteFunc(v.VersionAliases, func(a string) bool { return a == alias })
+			if !removes || v == m {
+				v.VersionAliases = slices.DeleteFunc(v.VersionAliases, func(a string) bool { return a == bare })
+			}
 		}
-		m.VersionAliases = append(m.VersionAliases, alias)
+		if !removes {
+			m.VersionAliases = append(m.VersionAliases, alias)
+		}
 	}
 	return f.show(base, m), nil
 }
@@ -305,6 +315,8 @@ func (f *fake) UpdateModel(_ context.Context, req *pb.UpdateModelRequest) (*pb.M
 			m.DisplayName = req.GetModel().GetDisplayName()
 		case "description":
 			m.Description = req.GetModel().GetDescription()
+		case "version_description":
+			m.VersionDescription = req.GetModel().GetVersionDescription()
 		case "labels":
 			if strings.Contains(req.GetModel().GetName(), "@") {
 				m.Labels = req.GetModel().GetLabels()
@@ -328,6 +340,22 @@ func (f *fake) DeleteModel(_ context.Context, req *pb.DeleteModelRequest) (*long
 		return nil, status.Error(codes.FailedPrecondition, "the model is deployed")
 	}
 	return f.start(base, "delete", func() (proto.Message, error) { delete(f.versions, base); return nil, nil }), nil
+}
+
+func (f *fake) DeleteModelVersion(_ context.Context, req *pb.DeleteModelVersionRequest) (*longrunningpb.Operation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	base, m, err := f.find(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if f.lag--; f.lag >= 0 || len(f.show(base, m).GetDeployedModels()) > 0 || slices.Contains(m.GetVersionAliases(), DefaultAlias) || len(f.versions[base]) == 1 {
+		return nil, status.Error(codes.FailedPrecondition, "the version is deployed, the default or the only one")
+	}
+	return f.start(base, "deleteVersion", func() (proto.Message, error) {
+		f.versions[base] = slices.DeleteFunc(f.versions[base], func(v *pb.Model) bool { return v == m })
+		return nil, nil
+	}), nil
 }
 
 func (f *fake) changed(e *pb.Endpoint) {

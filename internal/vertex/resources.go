@@ -34,6 +34,8 @@ type Resources struct {
 	// AcceleratorType is a name such as "NVIDIA_TESLA_T4", "" for none.
 	AcceleratorType  string
 	AcceleratorCount int32
+	// TPUTopology is such as "2x2x1", "" for machines without TPUs.
+	TPUTopology string
 	// Spot machines may be taken away at any time.
 	Spot        bool
 	Reservation Reservation
@@ -71,6 +73,8 @@ type Settings struct {
 	// ServiceAccount is the e-mail address of whom the container runs as.
 	ServiceAccount string
 	AccessLogging  bool
+	// NoExplanations leaves out the explanations that the model is configured for.
+	NoExplanations bool
 	// NoContainerLogging can change in place.
 	NoContainerLogging bool
 }
@@ -108,7 +112,7 @@ func (r Resources) SameTargets(o Resources) bool {
 // sameMachine compares what cannot change in place.
 func (r Resources) sameMachine(o Resources) bool {
 	return r.Kind == o.Kind && r.MachineType == o.MachineType && r.AcceleratorType == o.AcceleratorType && r.AcceleratorCount == o.AcceleratorCount &&
-		r.Spot == o.Spot && r.Pool == o.Pool && r.Reservation.same(o.Reservation)
+		r.TPUTopology == o.TPUTopology && r.Spot == o.Spot && r.Pool == o.Pool && r.Reservation.same(o.Reservation)
 }
 
 func (r Reservation) same(o Reservation) bool {
@@ -160,6 +164,9 @@ func (d Deployment) identity() (parts []any) {
 	if r.Pool.ID != "" { // Google spells the project in another way
 		parts = append(parts, []any{"pool", r.Pool.Location, r.Pool.ID})
 	}
+	if r.TPUTopology != "" {
+		parts = append(parts, []any{"tpu_topology", r.TPUTopology})
+	}
 	if r.Spot {
 		parts = append(parts, "spot")
 	}
@@ -175,6 +182,9 @@ func (d Deployment) identity() (parts []any) {
 	}
 	if d.Settings.AccessLogging {
 		parts = append(parts, "access_logging")
+	}
+	if d.Settings.NoExplanations {
+		parts = append(parts, "disable_explanations")
 	}
 	return parts
 }
@@ -208,7 +218,7 @@ func IsPercentage(metric string) bool { return metric == metricCPU || metric == 
 func deployedModel(id, key string, d Deployment) *pb.DeployedModel {
 	out := &pb.DeployedModel{
 		Id: id, DisplayName: key, Model: d.Model.String(), ServiceAccount: d.Settings.ServiceAccount,
-		EnableAccessLogging: d.Settings.AccessLogging, DisableContainerLogging: d.Settings.NoContainerLogging,
+		EnableAccessLogging: d.Settings.AccessLogging, DisableContainerLogging: d.Settings.NoContainerLogging, DisableExplanations: d.Settings.NoExplanations,
 	}
 	r := d.Resources
 	switch r.Kind {
@@ -230,6 +240,7 @@ func (r Resources) dedicated() *pb.DedicatedResources {
 			MachineType:      r.MachineType,
 			AcceleratorType:  pb.AcceleratorType(pb.AcceleratorType_value[r.AcceleratorType]),
 			AcceleratorCount: r.AcceleratorCount,
+			TpuTopology:      r.TPUTopology,
 		},
 		MinReplicaCount: r.MinReplicas, MaxReplicaCount: max(r.MaxReplicas, r.MinReplicas), RequiredReplicaCount: r.RequiredReplicas, Spot: r.Spot,
 	}
@@ -242,6 +253,13 @@ func (r Resources) dedicated() *pb.DedicatedResources {
 		}
 	}
 	return out
+}
+
+func settingsOf(d *pb.DeployedModel) Settings {
+	return Settings{
+		ServiceAccount: d.GetServiceAccount(), AccessLogging: d.GetEnableAccessLogging(), NoExplanations: d.GetDisableExplanations(),
+		NoContainerLogging: d.GetDisableContainerLogging(),
+	}
 }
 
 // resourcesOf reads what serves a deployed model. path gives names of other resources
@@ -263,7 +281,7 @@ func resourcesOf(d *pb.DeployedModel, path func(string) string) Resources {
 func dedicatedOf(r *pb.DedicatedResources, path func(string) string) Resources {
 	machine := r.GetMachineSpec()
 	out := Resources{
-		MachineType: machine.GetMachineType(), AcceleratorCount: machine.GetAcceleratorCount(), Spot: r.GetSpot(),
+		MachineType: machine.GetMachineType(), AcceleratorCount: machine.GetAcceleratorCount(), TPUTopology: machine.GetTpuTopology(), Spot: r.GetSpot(),
 		MinReplicas: r.GetMinReplicaCount(), MaxReplicas: r.GetMaxReplicaCount(), RequiredReplicas: r.GetRequiredReplicaCount(),
 		Targets: map[string]int32{},
 	}

@@ -67,7 +67,8 @@ func (d Deployed) SelfMade() bool {
 // change in place.
 func (d Deployed) serves(key string, want Deployment) bool {
 	return d.Resources.Kind != Other && d.Key == key && d.Model == want.Model && d.Resources.sameMachine(want.Resources) &&
-		d.Settings.ServiceAccount == want.Settings.ServiceAccount && d.Settings.AccessLogging == want.Settings.AccessLogging
+		d.Settings.ServiceAccount == want.Settings.ServiceAccount && d.Settings.AccessLogging == want.Settings.AccessLogging &&
+		d.Settings.NoExplanations == want.Settings.NoExplanations
 }
 
 // target is what an endpoint is to have, and how it is to get there.

@@ -83,22 +83,29 @@ func TestFromRemoteRoles(t *testing.T) {
 		"an empty list stays":         {setOf(nil), false, []string{"roles/a"}, nil, setOf(nil)},
 	} {
 		m := named(types.StringValue("a"), types.StringNull())
-		m.Roles = c.prior
-		var diags diag.Diagnostics
-		m.fromRemote(t.Context(), &bqml.Connection{Roles: c.remote, RolesErr: c.err}, c.imported, &diags)
-		if !m.Roles.Equal(c.want) || diags.HasError() {
-			t.Errorf("%s: %s, %v", name, m.Roles, diags)
+		m.Project, m.Roles = types.StringValue("own"), c.prior
+		m.ProjectRoles = types.MapNull(types.SetType{ElemType: types.StringType})
+		remote := &bqml.Connection{Grants: []bqml.Grant{{Project: "another", Role: "roles/z"}}, Unread: map[string]error{}}
+		for _, role := range c.remote {
+			remote.Grants = append(remote.Grants, bqml.Grant{Project: "own", Role: role})
+		}
+		if c.err != nil {
+			remote.Unread["own"] = c.err
+		}
+		m.fromRemote(remote, c.imported)
+		if !m.Roles.Equal(c.want) || !m.ProjectRoles.IsNull() {
+			t.Errorf("%s: %s, %s", name, m.Roles, m.ProjectRoles)
 		}
 	}
 }
 
 func TestRemember(t *testing.T) {
 	p := tfkit.Private{Incarnation: "kept"}
-	remember(&p, &bqml.Connection{Identity: bqml.Identity{Created: 7}}, []string{"roles/b", "roles/a", "roles/b"})
-	if p.Incarnation != "kept" || created(p) != 7 || !slices.Equal(granted(p), []string{"roles/a", "roles/b"}) || isImported(p) {
+	remember(&p, &bqml.Connection{Identity: bqml.Identity{Created: 7}}, []bqml.Grant{{Project: "p", Role: "roles/b"}, {Project: "p", Role: "roles/a"}, {Project: "p", Role: "roles/b"}}, []bqml.Grant{{Project: "q", Role: "roles/a"}})
+	if p.Incarnation != "kept" || created(p) != 7 || !slices.Equal(granted(p), []bqml.Grant{{Project: "p", Role: "roles/a"}, {Project: "p", Role: "roles/b"}}) || len(again(p)) != 1 || again(p)[0].Project != "q" || isImported(p) {
 		t.Errorf("%+v", p)
 	}
-	remember(&p, &bqml.Connection{Identity: bqml.Identity{Marker: gcp.Marker{Incarnation: "new"}}}, nil)
+	remember(&p, &bqml.Connection{Identity: bqml.Identity{Marker: gcp.Marker{Incarnation: "new"}}}, nil, nil)
 	if p.Incarnation != "new" || len(granted(p)) != 0 {
 		t.Errorf("%+v", p)
 	}

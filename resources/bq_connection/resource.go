@@ -8,12 +8,13 @@ package bqconnection
 import (
 	"context"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -75,8 +76,9 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 	location := tfkit.Equivalence(tfkit.SameLocation)
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A BigQuery connection of type `CLOUD_RESOURCE`, through which a remote model calls a Vertex AI endpoint, " +
-			"and the roles that its service account is granted in the project.\n\n" +
+			"and the roles that its service account is granted.\n\n" +
 			"Grants are not authoritative: only the roles listed here are looked after, and other members and conditional bindings are left as they are. " +
+			"Do not list a role here of which something else owns all members, such as `google_project_iam_binding`: each would undo the other. gcpml says so when a role that it granted twice is gone again. " +
 			"A grant takes minutes to be effective; `gcpml_bq_remote_model` waits for it, so no `time_sleep` is needed.\n\n" +
 			"A connection has no labels. Unless `friendly_name` is set, gcpml writes its marker there, by which an apply that was killed finds its connection again (see the provider's `ownership_id`).",
 		Attributes: tfkit.WithDeletionPolicy("the connection with its grants", map[string]schema.Attribute{
@@ -108,9 +110,18 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 				MarkdownDescription: "Roles to grant to the connection's service account in the project, such as `roles/aiplatform.user`, which a remote model over an endpoint of the same project needs. " +
 					"A role that is removed from the list is revoked if it was granted here; destroying the connection revokes all of them.",
 			},
+			"project_roles": schema.MapAttribute{
+				Optional: true, ElementType: types.SetType{ElemType: types.StringType},
+				Validators: []validator.Map{
+					mapvalidator.KeysAre(tfkit.ProjectID()),
+					mapvalidator.ValueSetsAre(setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(tfkit.Matches(rolePattern, "Invalid role",
+						"roles/NAME, projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME"))),
+				},
+				MarkdownDescription: "Roles to grant to the connection's service account in other projects, by project id, such as the project of an endpoint that a remote model uses. They are looked after as `roles` are. An import does not find them.",
+			},
 			"service_account_id": schema.StringAttribute{
 				Computed: true, PlanModifiers: []planmodifier.String{keep},
-				MarkdownDescription: "E-mail address of the connection's service account, for grants in other projects.",
+				MarkdownDescription: "E-mail address of the connection's service account, for grants on other resources.",
 			},
 		}),
 		Blocks: map[string]schema.Block{"timeouts": timeouts.BlockAll(ctx)},
@@ -181,7 +192,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	c, err := r.service.CreateConnection(ctx, spec, options(ctx, private))
 	if c != nil {
 		// The account was made with the connection, so every role is of our granting.
-		remember(&private, c, spec.Roles)
+		remember(&private, c, spec.Grants, nil)
 	}
 	switch {
 	case gcp.IsInterrupted(ctx, err):
@@ -194,7 +205,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		tfkit.AddError(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
 		return
 	default:
-		m.fromRemote(ctx, c, false, &resp.Diagnostics)
+		m.fromRemote(c, false)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 		if err != nil {
 			tfkit.AddError(&resp.Diagnostics, "create", kind, m.ID.ValueString(), err)
@@ -221,7 +232,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	ctx, cancel := tfkit.WithTimeout(ctx, "read", timeout)
 	defer cancel()
 	imported := isImported(private)
-	c, err := r.service.GetConnection(ctx, m.name(), imported || !m.Roles.IsNull())
+	c, err := r.service.GetConnection(ctx, m.name(), m.listed(imported)...)
 	switch {
 	case gcp.IsNotFound(err):
 		resp.State.RemoveResource(ctx)
@@ -235,17 +246,18 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	if c.RolesErr != nil {
-		resp.Diagnostics.AddWarning("The roles of "+kind+" "+m.ID.ValueString()+" cannot be checked",
-			"The project's IAM policy cannot be read, so roles are shown as they were. "+gcp.Message(c.RolesErr))
+	for _, project := range slices.Sorted(maps.Keys(c.Unread)) {
+		resp.Diagnostics.AddWarning("The roles of "+kind+" "+m.ID.ValueString()+" in project "+project+" cannot be checked",
+			"The project's IAM policy cannot be read, so roles are shown as they were. "+gcp.Message(c.Unread[project]))
 	}
 	if imported {
 		tfkit.ReadDeletionPolicy(&m.DeletionPolicy, r.clients)
 	}
-	m.fromRemote(ctx, c, imported, &resp.Diagnostics)
+	forget(&private, c, m.grants(ctx, &resp.Diagnostics))
+	m.fromRemote(c, imported)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	if imported || created(private) == 0 {
-		remember(&private, c, m.roles(ctx, &resp.Diagnostics))
+		remember(&private, c, m.grants(ctx, &resp.Diagnostics), nil)
 	}
 	tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 }
@@ -260,22 +272,33 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	resp.Diagnostics.Append(d...)
 	spec := plan.toSpec(ctx, &resp.Diagnostics)
 	plan.identity().Write(ctx, resp.Identity, &resp.Diagnostics)
-	had := state.roles(ctx, &resp.Diagnostics)
+	had := state.grants(ctx, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
 	ctx, cancel := tfkit.WithTimeout(ctx, "update", timeout)
 	defer cancel()
 	ours := granted(private)
-	dropped := without(had, spec.Roles)
-	revoke := slices.DeleteFunc(slices.Clone(dropped), func(role string) bool { return !slices.Contains(ours, role) })
+	add, dropped := without(spec.Grants, had), without(had, spec.Grants)
+	lost := both(add, ours) // given here before, and taken by somebody
+	if fought := both(lost, again(private)); len(fought) > 0 {
+		resp.Diagnostics.AddAttributeError(path.Root("roles"), "Somebody else takes the roles away",
+			"This resource granted "+words(fought)+" to "+state.ServiceAccountID.ValueString()+", found it gone, granted it again, and it is gone once more. "+
+				"Most likely something owns all members of the role, such as google_project_iam_binding or google_project_iam_policy, and each apply of the one undoes the other. "+
+				"Add serviceAccount:"+state.ServiceAccountID.ValueString()+" to its members and take the role out of this resource, or replace it by google_project_iam_member. "+
+				"If nothing of that kind exists, apply once without the role here, then with it.")
+		plan.ServiceAccountID = state.ServiceAccountID
+		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...) // still listed, so that the next apply says the same
+		return
+	}
+	revoke := both(dropped, ours)
 	if left := without(dropped, revoke); len(left) > 0 {
 		resp.Diagnostics.AddWarning("A role is left in place",
-			strings.Join(left, ", ")+" had been granted to "+state.ServiceAccountID.ValueString()+" before this resource listed it, so it is not revoked.")
+			words(left)+" had been granted to "+state.ServiceAccountID.ValueString()+" before this resource listed it, so it is not revoked.")
 	}
-	c, added, err := r.service.UpdateConnection(ctx, spec, without(spec.Roles, had), revoke, options(ctx, private))
+	c, added, err := r.service.UpdateConnection(ctx, spec, add, revoke, options(ctx, private))
 	if c != nil {
-		remember(&private, c, append(added, without(ours, revoke)...))
+		remember(&private, c, append(added, without(ours, revoke)...), both(append(again(private), lost...), spec.Grants))
 		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	}
 	switch {
@@ -284,11 +307,11 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		tfkit.AddInterrupted(ctx, &resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
 		return
 	case err != nil:
-		plan.Roles = setOf(append(spec.Roles, dropped...)) // those that are there are kept below
+		plan.withGrants(slices.Concat(spec.Grants, dropped)) // those that are there are kept below
 		tfkit.AddError(&resp.Diagnostics, "update", kind, plan.ID.ValueString(), err)
 	}
 	if c != nil {
-		plan.fromRemote(ctx, c, false, &resp.Diagnostics)
+		plan.fromRemote(c, false)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 	}
 }
@@ -300,7 +323,7 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	private := tfkit.ReadPrivate(ctx, req.Private, &resp.Diagnostics)
 	timeout, d := m.Timeouts.Delete(ctx, defaultTimeout)
 	resp.Diagnostics.Append(d...)
-	roles := m.roles(ctx, &resp.Diagnostics)
+	grants := m.grants(ctx, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || !private.CheckMode(r.clients, &resp.Diagnostics) {
 		return
 	}
@@ -309,12 +332,12 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	}
 	ctx, cancel := tfkit.WithTimeout(ctx, "delete", timeout)
 	defer cancel()
-	roles = append(roles, without(granted(private), roles)...)
+	grants = append(grants, without(granted(private), grants)...)
 	err := r.service.DeleteConnection(ctx, m.name(), bqml.MadeConnection{
 		Incarnation:    private.Incarnation,
 		Created:        created(private),
 		ServiceAccount: m.ServiceAccountID.ValueString(),
-		Roles:          roles,
+		Grants:         grants,
 	})
 	switch {
 	case errors.Is(err, bqml.ErrForeign):
@@ -323,27 +346,31 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 		tfkit.AddChangeFailure(ctx, &resp.Diagnostics, "delete", kind, m.ID.ValueString(), err)
 	default:
 		tfkit.ConfirmGone(ctx, &resp.Diagnostics, kind, m.ID.ValueString(), func(ctx context.Context) ([]string, error) {
-			return r.left(ctx, &m, private, roles)
+			return r.left(ctx, &m, private, grants)
 		})
 	}
 }
 
 // left names what there still is of a deleted connection and its grants.
-func (r *Resource) left(ctx context.Context, m *model, private tfkit.Private, roles []string) (names []string, err error) {
-	c, err := r.service.GetConnection(ctx, m.name(), false)
+func (r *Resource) left(ctx context.Context, m *model, private tfkit.Private, grants []bqml.Grant) (names []string, err error) {
+	c, err := r.service.GetConnection(ctx, m.name())
 	switch {
 	case err == nil && c.Identity.Is(private.Incarnation, created(private)):
 		names = append(names, m.ID.ValueString())
 	case err != nil && !gcp.IsNotFound(err):
 		return nil, err
 	}
-	if account := m.ServiceAccountID.ValueString(); account != "" && len(roles) > 0 {
-		held, err := r.clients.MemberRoles(ctx, m.Project.ValueString(), "serviceAccount:"+account)
+	account := m.ServiceAccountID.ValueString()
+	for _, g := range grants {
+		if account == "" {
+			break
+		}
+		held, err := r.clients.MemberRoles(ctx, g.Project, "serviceAccount:"+account)
 		if err != nil {
 			return nil, err
 		}
-		for _, role := range without(roles, without(roles, held)) {
-			names = append(names, "the grant of "+role+" to "+account)
+		if slices.Contains(held, g.Role) {
+			names = append(names, "the grant of "+g.String()+" to "+account)
 		}
 	}
 	return names, nil

@@ -270,6 +270,10 @@ func TestAccConnectionInvalid(t *testing.T) {
 		{"bad id", `location = "US"` + "\n" + `connection_id = "a b"`, `Invalid connection id`},
 		{"empty id", `location = "US"` + "\n" + `connection_id = ""`, `Invalid connection id`},
 		{"bad role", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `roles = ["aiplatform.user"]`, `Invalid role`},
+		{"own project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "` + acctest.Project + `" = ["roles/viewer"] }`, `The connection's own project`},
+		{"project number in project_roles", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "123456789012" = ["roles/viewer"] }`, `Invalid project id`},
+		{"bad role of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = ["viewer"] }`, `Invalid role`},
+		{"no roles of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = [] }`, `(?s)at\s+least\s+1`},
 		{"marker as friendly name", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `friendly_name = "gcpml owner=a"`, `Reserved friendly name`},
 		{"project number", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project = "123456789012"`, `Invalid project id`},
 		{"bad timeout", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `timeouts { create = "soon" }`, `(?i)duration`},
@@ -289,7 +293,7 @@ func TestAccConnectionUnknown(t *testing.T) {
 	twin := acctest.Start(t)
 	known := map[string]string{
 		"location": `"US"`, "connection_id": `"acc"`, "friendly_name": `"Name"`, "description": `"text"`, "project": `"` + acctest.Project + `"`,
-		"roles": `["roles/aiplatform.user"]`,
+		"roles": `["roles/aiplatform.user"]`, "project_roles": `{ other-project = ["roles/viewer"] }`,
 	}
 	for unknown, value := range known {
 		t.Run(unknown, func(t *testing.T) {

@@ -102,6 +102,7 @@ resource "gcpml_vertex_endpoint_deployment" "test" {
       service_account           = %[8]q
       enable_access_logging     = true
       disable_container_logging = %[3]s
+      disable_explanations      = true
     }
     automatic = { model = gcpml_vertex_model_upload.b.versioned_name, automatic_resources = { min_replica_count = 1 } }
     shared    = { model = gcpml_vertex_model_upload.b.versioned_name, shared_resources = %[9]q }
@@ -158,7 +159,7 @@ func TestAccEndpointFull(t *testing.T) {
 					}
 					d := e.GetDeployedModels()[i]
 					r := d.GetDedicatedResources()
-					if !d.GetDisableContainerLogging() || !d.GetEnableAccessLogging() || d.GetServiceAccount() != account || r.GetRequiredReplicaCount() != 1 || len(r.GetAutoscalingMetricSpecs()) != 2 ||
+					if !d.GetDisableExplanations() || !d.GetDisableContainerLogging() || !d.GetEnableAccessLogging() || d.GetServiceAccount() != account || r.GetRequiredReplicaCount() != 1 || len(r.GetAutoscalingMetricSpecs()) != 2 ||
 						r.GetMachineSpec().GetReservationAffinity().GetReservationAffinityType() != pb.ReservationAffinity_SPECIFIC_RESERVATION {
 						return fmt.Errorf("deployed %v", d)
 					}
@@ -326,6 +327,23 @@ func TestAccEndpointFullDrift(t *testing.T) {
 	run(t, tw, steps...)
 }
 
+// A gate tries a model as it is going to be served: with the same key, in the same pool,
+// which takes no model of an endpoint with another key. It asks on the shared domain,
+// also for an endpoint that has one of its own.
+func TestAccEndpointGateHasTheKey(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t)
+	config := func(release string) string {
+		return tw.Config(twoModels(release) + endpoint(`    main = { model = `+modelA+`, shared_resources = "`+pool+`" }`+"\n",
+			`encryption_spec = { kms_key_name = "`+anyKey+`" }`, "dedicated_endpoint_enabled = true", `rollout = { gate = { instances = [jsonencode({ text = "a film" })] } }`))
+	}
+	run(
+		t, tw,
+		resource.TestStep{PreConfig: func() { makePool(t, tw, anyKey) }, Config: config("1"), ConfigStateChecks: []statecheck.StateCheck{has(deployedAt("main", "shared_resources"), text(pool))}},
+		resource.TestStep{Config: config("2"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{has(deployedAt("main", "model_version_id"), text("2"))}},
+	)
+}
+
 // A peered endpoint serves one model: it is recreated.
 func TestAccEndpointPeered(t *testing.T) {
 	t.Parallel()
@@ -438,4 +456,64 @@ func TestAccEndpointWarnings(t *testing.T) {
 	plan("Warning:")
 	cli.Write(config(modelA))
 	plan("Warning:")
+}
+
+// What goes wrong with the new calls is told, and the next apply goes on from what is
+// there: without a second deployment when only the answer was lost.
+func TestAccEndpointConfiguredFaults(t *testing.T) {
+	t.Parallel()
+	config := func(tw *acctest.Twin, timeout string) string {
+		return tw.Config(twoModels("1") + endpoint(`    main = { model = `+modelA+`, shared_resources = "`+pool+`", service_account = "`+account+`", enable_access_logging = true }`+"\n",
+			"dedicated_endpoint_enabled = true", `client_connection_config = { inference_timeout = "`+timeout+`" }`))
+	}
+	const update = "*/UpdateEndpointLongRunning"
+	for name, c := range map[string]struct {
+		fault func(*testing.T, *acctest.Twin)
+		want  string // "" when the provider gets over it
+	}{
+		"failed": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.Failed, Status: acctest.Code("INTERNAL")})
+		}, `(?s)Unable to update endpoint "reviews".*setting the inference timeout to\s+10m0s.*INTERNAL`},
+		"without effect": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.NoEffect, Times: 3})
+		}, `(?s)setting\s+the\s+inference\s+timeout.*had\s+no\s+lasting\s+effect`},
+		"an answer without content": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Operations(t, acctest.Operation{Method: update, Result: acctest.Empty, Phase: acctest.AfterEffect})
+		}, ""},
+		"a stale etag": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Fault(t, acctest.Fault{Method: update, Status: acctest.Code("ABORTED")})
+		}, ""},
+		"a lost answer": {func(t *testing.T, tw *acctest.Twin) {
+			tw.Fault(t, acctest.Fault{Method: update, Phase: acctest.AfterEffect, Status: acctest.Code("UNAVAILABLE")})
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tw := acctest.Start(t, "--enable-faults")
+			second := resource.TestStep{PreConfig: func() { c.fault(t, tw) }, Config: config(tw, "10m"), ConfigPlanChecks: updates()}
+			if c.want != "" {
+				second.ExpectError = regexp.MustCompile(c.want)
+			}
+			run(
+				t, tw,
+				resource.TestStep{
+					PreConfig: func() {
+						makePool(t, tw, "")
+						tw.Fault(t, acctest.Fault{Method: "*/DeployModel", Phase: acctest.AfterEffect, Status: acctest.Code("UNAVAILABLE")})
+					},
+					Config: config(tw, "5m"), ConfigStateChecks: []statecheck.StateCheck{has(tfjsonpath.New("deployed"), knownvalue.MapSizeExact(1))},
+				},
+				second,
+				resource.TestStep{
+					Config: config(tw, "10m"),
+					Check: func(*terraform.State) error {
+						if e := read(t, tw); e.GetClientConnectionConfig().GetInferenceTimeout().GetSeconds() != 600 || len(e.GetDeployedModels()) != 1 {
+							return fmt.Errorf("endpoint %v", e)
+						}
+						return nil
+					},
+				},
+			)
+		})
+	}
 }

@@ -29,12 +29,14 @@ type deployment struct {
 	ServiceAccount          types.String `tfsdk:"service_account"`
 	EnableAccessLogging     types.Bool   `tfsdk:"enable_access_logging"`
 	DisableContainerLogging types.Bool   `tfsdk:"disable_container_logging"`
+	DisableExplanations     types.Bool   `tfsdk:"disable_explanations"`
 }
 
 type dedicatedResources struct {
 	MachineType            types.String `tfsdk:"machine_type"`
 	AcceleratorType        types.String `tfsdk:"accelerator_type"`
 	AcceleratorCount       types.Int32  `tfsdk:"accelerator_count"`
+	TPUTopology            types.String `tfsdk:"tpu_topology"`
 	MinReplicaCount        types.Int32  `tfsdk:"min_replica_count"`
 	MaxReplicaCount        types.Int32  `tfsdk:"max_replica_count"`
 	RequiredReplicaCount   types.Int32  `tfsdk:"required_replica_count"`
@@ -80,7 +82,7 @@ var (
 	metricType      = map[string]attr.Type{"metric_name": types.StringType, "target": types.Int32Type}
 	reservationType = map[string]attr.Type{"reservation_affinity_type": types.StringType, "key": types.StringType, "values": types.ListType{ElemType: types.StringType}}
 	resourcesType   = map[string]attr.Type{
-		"machine_type": types.StringType, "accelerator_type": types.StringType, "accelerator_count": types.Int32Type,
+		"machine_type": types.StringType, "accelerator_type": types.StringType, "accelerator_count": types.Int32Type, "tpu_topology": types.StringType,
 		"min_replica_count": types.Int32Type, "max_replica_count": types.Int32Type, "required_replica_count": types.Int32Type,
 		"autoscaling_metric_specs": types.ListType{ElemType: types.ObjectType{AttrTypes: metricType}},
 		"spot":                     types.BoolType, "reservation_affinity": types.ObjectType{AttrTypes: reservationType},
@@ -89,6 +91,7 @@ var (
 	deploymentType = map[string]attr.Type{
 		"model": types.StringType, "dedicated_resources": types.ObjectType{AttrTypes: resourcesType}, "automatic_resources": types.ObjectType{AttrTypes: automaticType},
 		"shared_resources": types.StringType, "service_account": types.StringType, "enable_access_logging": types.BoolType, "disable_container_logging": types.BoolType,
+		"disable_explanations": types.BoolType,
 	}
 	deployedType = map[string]attr.Type{
 		"id": types.StringType, "model": types.StringType, "model_version_id": types.StringType,
@@ -144,6 +147,7 @@ func (d deployment) toSpec(ctx context.Context, diags *diag.Diagnostics) (r vert
 	}
 	return r, vertex.Settings{
 		ServiceAccount: d.ServiceAccount.ValueString(), AccessLogging: d.EnableAccessLogging.ValueBool(), NoContainerLogging: d.DisableContainerLogging.ValueBool(),
+		NoExplanations: d.DisableExplanations.ValueBool(),
 	}
 }
 
@@ -151,7 +155,7 @@ func (r dedicatedResources) toSpec(ctx context.Context, diags *diag.Diagnostics)
 	out := vertex.Resources{
 		MachineType: r.MachineType.ValueString(), AcceleratorType: r.AcceleratorType.ValueString(), AcceleratorCount: r.AcceleratorCount.ValueInt32(),
 		MinReplicas: r.MinReplicaCount.ValueInt32(), MaxReplicas: max(r.MaxReplicaCount.ValueInt32(), r.MinReplicaCount.ValueInt32()),
-		RequiredReplicas: r.RequiredReplicaCount.ValueInt32(), Spot: r.Spot.ValueBool(), Targets: r.targets(ctx, diags),
+		RequiredReplicas: r.RequiredReplicaCount.ValueInt32(), TPUTopology: r.TPUTopology.ValueString(), Spot: r.Spot.ValueBool(), Targets: r.targets(ctx, diags),
 	}
 	if v, ok := known[reservationAffinity](ctx, r.ReservationAffinity, diags); ok {
 		out.Reservation = vertex.Reservation{Type: v.Type.ValueString(), Key: v.Key.ValueString(), Values: texts(elements[types.String](ctx, v.Values, diags))}
@@ -177,6 +181,7 @@ func (before deployment) merge(ctx context.Context, d vertex.Deployed, version s
 		ServiceAccount:          tfkit.StringOrNull(d.Settings.ServiceAccount, before.ServiceAccount),
 		EnableAccessLogging:     boolOrNull(d.Settings.AccessLogging, before.EnableAccessLogging),
 		DisableContainerLogging: boolOrNull(d.Settings.NoContainerLogging, before.DisableContainerLogging),
+		DisableExplanations:     boolOrNull(d.Settings.NoExplanations, before.DisableExplanations),
 	}
 	if name, err := gcp.ParseName(gcp.KindModel, before.Model.ValueString()); err == nil {
 		if !isNumber(name.Version) && (version == "" || version == d.Model.Version) {
@@ -214,7 +219,8 @@ func (before dedicatedResources) merge(ctx context.Context, r vertex.Resources, 
 		MachineType: types.StringValue(r.MachineType), AcceleratorType: tfkit.StringOrNull(r.AcceleratorType, before.AcceleratorType),
 		AcceleratorCount: int32OrNull(r.AcceleratorCount, before.AcceleratorCount, 0), MinReplicaCount: types.Int32Value(r.MinReplicas),
 		MaxReplicaCount: int32OrNull(r.MaxReplicas, before.MaxReplicaCount, r.MinReplicas), RequiredReplicaCount: int32OrNull(required, before.RequiredReplicaCount, r.MinReplicas),
-		Spot: boolOrNull(r.Spot, before.Spot), AutoscalingMetricSpecs: before.AutoscalingMetricSpecs, ReservationAffinity: before.ReservationAffinity,
+		TPUTopology: tfkit.StringOrNull(r.TPUTopology, before.TPUTopology), Spot: boolOrNull(r.Spot, before.Spot),
+		AutoscalingMetricSpecs: before.AutoscalingMetricSpecs, ReservationAffinity: before.ReservationAffinity,
 	}
 	if was := (vertex.Resources{AcceleratorCount: r.AcceleratorCount, Targets: before.targets(ctx, diags)}); !was.SameTargets(r) || now.AutoscalingMetricSpecs.IsNull() {
 		var specs []metricSpec

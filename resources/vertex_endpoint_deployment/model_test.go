@@ -28,7 +28,7 @@ type shares = map[string]int32
 // res is dedicated_resources; nil leaves an attribute out.
 func res(machine string, minReplicas int32, maxReplicas *int32) attr.Value {
 	return types.ObjectValueMust(resourcesType, map[string]attr.Value{
-		"machine_type": types.StringValue(machine), "accelerator_type": types.StringNull(), "accelerator_count": types.Int32Null(),
+		"machine_type": types.StringValue(machine), "accelerator_type": types.StringNull(), "accelerator_count": types.Int32Null(), "tpu_topology": types.StringNull(),
 		"min_replica_count": types.Int32Value(minReplicas), "max_replica_count": types.Int32PointerValue(maxReplicas), "required_replica_count": types.Int32Null(),
 		"autoscaling_metric_specs": types.ListNull(types.ObjectType{AttrTypes: metricType}), "spot": types.BoolNull(), "reservation_affinity": types.ObjectNull(reservationType),
 	})
@@ -38,6 +38,7 @@ func dep(model string, resources attr.Value) attr.Value {
 	return types.ObjectValueMust(deploymentType, map[string]attr.Value{
 		"model": types.StringValue(model), "dedicated_resources": resources, "automatic_resources": types.ObjectNull(automaticType),
 		"shared_resources": types.StringNull(), "service_account": types.StringNull(), "enable_access_logging": types.BoolNull(), "disable_container_logging": types.BoolNull(),
+		"disable_explanations": types.BoolNull(),
 	})
 }
 
@@ -249,5 +250,82 @@ func TestValidateUnknown(t *testing.T) {
 				t.Errorf("errors %v, want at %v", diags, c.want)
 			}
 		})
+	}
+}
+
+// What the server has of every kind of resources and every setting, in the spelling
+// of before where that means the same.
+func TestFromRemoteOfEveryKind(t *testing.T) {
+	var diags diag.Diagnostics
+	ctx := t.Context()
+	pool := gcp.Name{Project: "p", Location: "us-central1", Kind: vertex.KindPool, ID: "pool"}
+	const url = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/deploymentResourcePools/pool"
+	metrics := func(specs ...metricSpec) types.List {
+		return list(ctx, types.ObjectType{AttrTypes: metricType}, specs, &diags)
+	}
+	dedicated := func(change func(*dedicatedResources)) deployment {
+		r := dedicatedResources{
+			MachineType: types.StringValue("n1-standard-2"), MinReplicaCount: types.Int32Value(2), MaxReplicaCount: types.Int32Value(2), AutoscalingMetricSpecs: metrics(),
+			ReservationAffinity: types.ObjectNull(reservationType),
+		}
+		change(&r)
+		return deployment{Model: types.StringValue(bert + "@2"), DedicatedResources: object(ctx, resourcesType, r, &diags), AutomaticResources: types.ObjectNull(automaticType)}
+	}
+	other := func(d deployment) deployment {
+		d.Model, d.DedicatedResources = types.StringValue(bert+"@2"), types.ObjectNull(resourcesType)
+		if d.AutomaticResources.IsNull() {
+			d.AutomaticResources = types.ObjectNull(automaticType)
+		}
+		return d
+	}
+	automatic := func(lowest, highest types.Int32) deployment {
+		return other(deployment{AutomaticResources: object(ctx, automaticType, automaticResources{lowest, highest}, &diags)})
+	}
+	two := vertex.Resources{MachineType: "n1-standard-2", MinReplicas: 2, MaxReplicas: 2}
+	with := func(change func(*vertex.Resources)) vertex.Resources { r := two; change(&r); return r }
+	const cpu, requests = "aiplatform.googleapis.com/prediction/online/cpu/utilization", "aiplatform.googleapis.com/prediction/online/request_count"
+	target := func(name string, value types.Int32) metricSpec { return metricSpec{types.StringValue(name), value} }
+	same := func(d deployment) *deployment { return &d }
+	for name, c := range map[string]struct {
+		prior    deployment
+		remote   vertex.Resources
+		settings vertex.Settings
+		want     *deployment // nil for prior
+	}{
+		"required as many as min": {dedicated(func(r *dedicatedResources) { r.RequiredReplicaCount = types.Int32Value(2) }), two, vertex.Settings{}, nil},
+		"required fewer":          {dedicated(func(*dedicatedResources) {}), with(func(r *vertex.Resources) { r.RequiredReplicas = 1 }), vertex.Settings{}, same(dedicated(func(r *dedicatedResources) { r.RequiredReplicaCount = types.Int32Value(1) }))},
+		"required not any more":   {dedicated(func(r *dedicatedResources) { r.RequiredReplicaCount = types.Int32Value(1) }), two, vertex.Settings{}, same(dedicated(func(r *dedicatedResources) { r.RequiredReplicaCount = types.Int32Value(2) }))},
+		"the default target":      {dedicated(func(r *dedicatedResources) { r.AutoscalingMetricSpecs = metrics(target(cpu, types.Int32Null())) }), two, vertex.Settings{}, nil},
+		"order of targets": {dedicated(func(r *dedicatedResources) {
+			r.AutoscalingMetricSpecs = metrics(target(requests, types.Int32Value(500)), target(cpu, types.Int32Value(80)))
+		}), with(func(r *vertex.Resources) { r.Targets = map[string]int32{cpu: 80, requests: 500} }), vertex.Settings{}, nil},
+		"a target of others":            {dedicated(func(*dedicatedResources) {}), with(func(r *vertex.Resources) { r.Targets = map[string]int32{cpu: 80} }), vertex.Settings{}, same(dedicated(func(r *dedicatedResources) { r.AutoscalingMetricSpecs = metrics(target(cpu, types.Int32Value(80))) }))},
+		"a target that is gone":         {dedicated(func(r *dedicatedResources) { r.AutoscalingMetricSpecs = metrics(target(cpu, types.Int32Value(80))) }), two, vertex.Settings{}, same(dedicated(func(*dedicatedResources) {}))},
+		"not spot":                      {dedicated(func(r *dedicatedResources) { r.Spot = types.BoolValue(false) }), two, vertex.Settings{}, nil},
+		"spot":                          {dedicated(func(*dedicatedResources) {}), with(func(r *vertex.Resources) { r.Spot = true }), vertex.Settings{}, same(dedicated(func(r *dedicatedResources) { r.Spot = types.BoolValue(true) }))},
+		"automatic without a bound":     {automatic(types.Int32Value(1), types.Int32Null()), vertex.Resources{Kind: vertex.Automatic, MinReplicas: 1}, vertex.Settings{}, nil},
+		"automatic with a bound":        {automatic(types.Int32Value(1), types.Int32Null()), vertex.Resources{Kind: vertex.Automatic, MinReplicas: 2, MaxReplicas: 3}, vertex.Settings{}, same(automatic(types.Int32Value(2), types.Int32Value(3)))},
+		"a pool by its URL":             {other(deployment{SharedResources: types.StringValue(url)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, nil},
+		"from dedicated to shared":      {dedicated(func(*dedicatedResources) {}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, same(other(deployment{SharedResources: types.StringValue(pool.String())}))},
+		"switches that are off":         {other(deployment{SharedResources: types.StringValue(url), EnableAccessLogging: types.BoolValue(false), DisableContainerLogging: types.BoolValue(false)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, nil},
+		"a service account and logging": {other(deployment{SharedResources: types.StringValue(url)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{ServiceAccount: "a@b", NoContainerLogging: true}, same(other(deployment{SharedResources: types.StringValue(url), ServiceAccount: types.StringValue("a@b"), DisableContainerLogging: types.BoolValue(true)}))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var diags diag.Diagnostics
+			m := before(deps(map[string]attr.Value{"main": object(ctx, deploymentType, c.prior, &diags)}), noTraffic())
+			d := served("1", "main", "2", 0, c.remote)
+			d.Settings = c.settings
+			m.fromRemote(ctx, &vertex.Endpoint{DisplayName: "E", Deployed: []vertex.Deployed{d}, Traffic: shares{"1": 100}}, allOurs, sameModel, &diags)
+			want := c.want
+			if want == nil {
+				want = &c.prior
+			}
+			if got := m.Deployments.Elements()["main"]; !got.Equal(object(ctx, deploymentType, *want, &diags)) || diags.HasError() {
+				t.Errorf("got %s\nwant %s %v", got, object(ctx, deploymentType, *want, &diags), diags)
+			}
+		})
+	}
+	if diags.HasError() {
+		t.Error(diags)
 	}
 }

@@ -59,6 +59,9 @@ func deploymentsAttribute() schema.MapNestedAttribute {
 			"disable_container_logging": schema.BoolAttribute{
 				Optional: true, MarkdownDescription: "Whether what the container writes is kept out of Cloud Logging. Changes in place.",
 			},
+			"disable_explanations": schema.BoolAttribute{
+				Optional: true, MarkdownDescription: "Whether to deploy without the explanations that the model is configured for. Models that BigQuery ML registered (`model_registry = 'VERTEX_AI'`) may not deploy otherwise.",
+			},
 		}},
 	}
 }
@@ -73,6 +76,10 @@ func dedicatedResourcesAttribute() schema.SingleNestedAttribute {
 			},
 			"accelerator_type":  schema.StringAttribute{Optional: true, MarkdownDescription: "Accelerator type, such as `NVIDIA_TESLA_T4`; needs `accelerator_count`."},
 			"accelerator_count": schema.Int32Attribute{Optional: true, MarkdownDescription: "Accelerators of each machine."},
+			"tpu_topology": schema.StringAttribute{
+				Optional: true, Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^[1-9][0-9]*(x[1-9][0-9]*){1,2}$`), "Invalid tpu_topology", "a topology such as 2x2 or 2x2x1")},
+				MarkdownDescription: "[Topology](https://cloud.google.com/vertex-ai/docs/predictions/use-tpu) of the TPUs of a machine type that has them, such as `2x2`.",
+			},
 			"min_replica_count": schema.Int32Attribute{Required: true, MarkdownDescription: "Machines that always run. Changes in place."},
 			"max_replica_count": schema.Int32Attribute{
 				Optional:            true,

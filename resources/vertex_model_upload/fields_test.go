@@ -136,18 +136,20 @@ func TestAccModelEveryField(t *testing.T) {
 func TestAccModelEveryFieldMakesAVersion(t *testing.T) {
 	t.Parallel()
 	tw := acctest.Start(t)
-	steps := []resource.TestStep{{Config: tw.Config(everyField)}}
+	config := everyField
+	steps := []resource.TestStep{{Config: tw.Config(config)}}
 	for _, change := range [][2]string{
 		{`"r1"`, `"r2"`}, {`rows = 1000`, `rows = 1001`}, {"metadata.yaml", "metadata2.yaml"}, {"parameters.yaml", "parameters2.yaml"},
 		{`"--config"`, `"--other"`}, {`"$(A)"`, `"$$(A)"`}, {`value_wo_version = 1`, `value_wo_version = 2`}, {`container_port = 9091`, `container_port = 9092`},
 		{`"30m"`, `"31m"`}, {`= 64`, `= 65`}, {`"/ready"] }`, `"/steady"] }`}, {`"X-Probe"`, `"X-Other"`}, {`service = "health"`, `service = "live"`},
 	} {
+		config = strings.Replace(config, change[0], change[1], 1)
 		steps = append(steps, resource.TestStep{
-			Config: tw.Config(strings.Replace(everyField, change[0], change[1], 1)),
+			Config: tw.Config(config),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate), plancheck.ExpectUnknownValue(address, tfjsonpath.New("version_id")),
 			}},
-		}, resource.TestStep{Config: tw.Config(everyField)})
+		})
 	}
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.Factories, CheckDestroy: tw.CheckDestroy, Steps: steps})
 }

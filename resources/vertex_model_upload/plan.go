@@ -21,7 +21,7 @@ import (
 
 // lookTimeout bounds the look into the artifact's folder during a plan, which must
 // not wait for a service that does not answer.
-const lookTimeout = 20 * time.Second
+const lookTimeout = 10 * time.Second
 
 // foundArtifact is the key in private state for the fingerprint of what the last
 // refresh found below artifact_uri. A plan is made twice, the second time by the

@@ -217,7 +217,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		if m.Container == nil {
 			private.Extra[hiddenContainer] = "true"
 		}
-	} else if !state.object(private).Is(m.Object) && !(state.within() && state.CreateTime.IsNull()) {
+	} else if !state.object(private).Is(m.Object) && (!state.within() || !state.CreateTime.IsNull()) {
 		resp.Diagnostics.AddWarning("The model \""+state.ModelID.ValueString()+"\" was replaced behind Terraform's back", vertex.ErrReplaced.Error()+". To manage the new one, import it: "+state.ID.ValueString())
 		resp.State.RemoveResource(ctx)
 		return

@@ -306,7 +306,7 @@ func (x *execution) run(ctx context.Context, p piece, readOnly bool) (*ast.Resul
 	q.SQL, q.Temporary = functions+q.SQL, x.env.temp.tables
 	result, err := x.cfg.Engine.Query(ctx, q)
 	line := strings.Count(functions, "\n")
-	return result, moved(err, -line, 0)
+	return result, moved(err, -line)
 }
 
 // worded words the absence of a table as BigQuery does; other errors stay. The
@@ -330,24 +330,25 @@ func (x *execution) worded(err error) error {
 
 // columns analyses a query without running it and answers its columns.
 func (x *execution) columns(ctx context.Context, query piece) ([]*ast.Field, error) {
-	const before = "SELECT * FROM ("
-	result, err := x.run(ctx, query.with(before, "\n) LIMIT 0"), true)
+	result, err := x.run(ctx, query.with("SELECT * FROM (\n", "\n) LIMIT 0"), true)
 	if err != nil {
-		return nil, moved(err, 0, -len(before))
+		return nil, moved(err, -1)
 	}
 	return result.Fields, nil
 }
 
 var at = regexp.MustCompile(` at \[(\d+):(\d+)\]`)
 
-// moved moves the positions in an error of the engine by some lines and, on the
-// first line, columns.
-func moved(err error, lines, columns int) error {
+// moved moves the positions in an error of the engine by some lines.
+func moved(err error, lines int) error {
+	return replaced(err, func(line, column int) (int, int) { return line + lines, column })
+}
+
+// within moves the positions in an error about a part of a statement, which starts
+// at a byte of it, to where they are in the statement.
+func within(err error, st *ast.Statement, start int, part string) error {
 	return replaced(err, func(line, column int) (int, int) {
-		if line == 1 {
-			column += columns
-		}
-		return line + lines, column
+		return ast.Place(st.Text, min(max(start+ast.Offset(part, line, column), 0), len(st.Text)))
 	})
 }
 
@@ -451,9 +452,7 @@ func (x *execution) assert(ctx context.Context, st *ast.Statement, first int, ed
 	condition := cut(st, first, *st.Condition, edits).with(before, "\n) IS TRUE")
 	result, err := x.run(ctx, condition, true)
 	if err != nil {
-		return replaced(err, func(line, column int) (int, int) {
-			return place(st.Text, min(max(byteAt(condition.sql, line, column)-len(before)+st.Condition.Start, 0), len(st.Text)))
-		})
+		return within(err, st, st.Condition.Start-len(before), condition.sql)
 	}
 	switch {
 	case x.dryRun, result.Rows[0][0] == "true":
@@ -598,8 +597,9 @@ func (x *execution) ddl(ctx context.Context, st *ast.Statement, first int, edits
 		out.ddl = st.Type[:strings.IndexByte(st.Type, '_')]
 	}
 	if st.Query != nil {
-		if _, err := x.columns(ctx, cut(st, first, *st.Query, edits)); err != nil {
-			return err
+		query := cut(st, first, *st.Query, edits)
+		if _, err := x.columns(ctx, query); err != nil {
+			return within(err, st, st.Query.Start, query.sql)
 		}
 	}
 	if x.dryRun {

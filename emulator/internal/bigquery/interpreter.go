@@ -75,9 +75,9 @@ func (x *execution) failed(ctx context.Context, err error, at ast.Range, stateme
 // frame is a place in the text that is executed.
 func (x *execution) frame(at ast.Range, text string) *bq.ScriptStackFrame {
 	f := &bq.ScriptStackFrame{Text: text}
-	line, column := place(x.text, at.Start)
+	line, column := ast.Place(x.text, at.Start)
 	f.StartLine, f.StartColumn = int64(line), int64(column)
-	line, column = place(x.text, at.End)
+	line, column = ast.Place(x.text, at.End)
 	f.EndLine, f.EndColumn = int64(line), int64(column)
 	return f
 }

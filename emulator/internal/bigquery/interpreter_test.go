@@ -94,6 +94,7 @@ func TestProceduralErrors(t *testing.T) {
 	for _, c := range []struct{ sql, reason, message string }{
 		{"DECLARE x INT64;\n  SELECT nope", "invalidQuery", "Query error: Unrecognized name: nope at [2:10]"},
 		{"DECLARE x INT64 DEFAULT 5;\nSELECT x, x,\n  nope", "invalidQuery", "Unrecognized name: nope at [3:3]"},
+		{"DECLARE x INT64 DEFAULT 123456789;\n\tSELECT\tx,\tnope", "invalidQuery", "Unrecognized name: nope at [2:25]"},
 		{"DECLARE x INT64 DEFAULT 'a'", "invalidQuery", "Expected type INT64; found STRING at [1:"},
 		{"DECLARE x INT64;\nSET x = 'a' || 'b'", "invalidQuery", "Expected type INT64; found STRING at [2:"},
 		{"DECLARE x INT64; DECLARE x STRING", "invalidQuery", "redecl"},

@@ -130,7 +130,7 @@ func (s *Server) newJob(project string, ref *bq.JobReference, config *bq.JobConf
 		return nil, duplicate("Job %s:%s.%s", project, j.key.location, j.key.id)
 	}
 	s.jobs.add(j)
-	if j.session != nil {
+	if j.session != nil && j.session.location == "" {
 		s.keep(j.session, j.key.location)
 	}
 	return j, nil
@@ -229,7 +229,7 @@ func (s *Server) resource(j *job) *bq.Job {
 		out.Statistics.ParentJobId = j.parent.key.id
 		out.Statistics.ScriptStatistics = &bq.ScriptStatistics{EvaluationKind: j.evaluation, StackFrames: j.frames}
 	}
-	if j.session != nil {
+	if j.session != nil && j.session.location != "" { // a dry run makes none
 		out.Statistics.SessionInfo = &bq.SessionInfo{SessionId: j.session.id}
 	}
 	if j.state != "DONE" {

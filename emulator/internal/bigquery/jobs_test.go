@@ -57,6 +57,8 @@ func TestFailures(t *testing.T) {
 		{"SELEC 1", "invalidQuery", `Syntax error: Unexpected identifier "SELEC" at [1:1]`, "400 invalidQuery"},
 		{"SELECT nope FROM d.t", "invalidQuery", "Unrecognized name: nope at [1:8]", "400 invalidQuery"},
 		{"SELECT 1;\n  SELECT nope FROM d.t", "invalidQuery", "Unrecognized name: nope at [2:10]", "400 invalidQuery"},
+		{"SELECT\t1,\tnope", "invalidQuery", "Unrecognized name: nope at [1:17]", "400 invalidQuery"},
+		{"CREATE TABLE d.u AS SELECT\tnope", "invalidQuery", "Unrecognized name: nope at [1:33]", "400 invalidQuery"},
 		{"SELECT * FROM d.none", "notFound", "Not found: Table my-project:d.none was not found in location US", "404 notFound"},
 		{"SELECT * FROM none.t", "notFound", "Not found: Dataset my-project:none was not found in location US", "404 notFound"},
 		{"CREATE TABLE d.t AS SELECT 2 AS x", "duplicate", "Already Exists: Table my-project:d.t", "409 duplicate"},

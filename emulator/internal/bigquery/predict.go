@@ -306,8 +306,9 @@ func (x *execution) rehearse(ctx context.Context, st *ast.Statement, first int, 
 		return err
 	default: // CREATE TABLE … AS
 		if st.Temporary {
-			_, err := x.columns(ctx, cut(st, first, *st.Query, edits))
-			return err
+			query := cut(st, first, *st.Query, edits)
+			_, err := x.columns(ctx, query)
+			return within(err, st, st.Query.Start, query.sql)
 		}
 		return rehearsal.ddl(ctx, st, first, edits, result)
 	}

@@ -88,7 +88,7 @@ func (s *Server) sessionOf(q *bq.JobConfigurationQuery, key jobKey) (*session, e
 	return nil, nil
 }
 
-// keep makes a session known in a location.
+// keep makes a new session known, in a location.
 func (s *Server) keep(made *session, location string) {
 	s.sessions.mu.Lock()
 	defer s.sessions.mu.Unlock()

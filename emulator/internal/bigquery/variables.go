@@ -267,7 +267,7 @@ func (in *instance) origin(at int) int {
 // are in the script.
 func (in *instance) placed(err error) error {
 	return replaced(err, func(line, column int) (int, int) {
-		return place(in.text, in.source.Offset+in.origin(byteAt(in.Text, line, column)))
+		return ast.Place(in.text, in.source.Offset+in.origin(ast.Offset(in.Text, line, column)))
 	})
 }
 
@@ -285,31 +285,6 @@ func replaced(err error, to func(line, column int) (int, int)) error {
 		return fmt.Sprintf(" at [%d:%d]", line, column)
 	})
 	return &ast.Error{Status: known.Status, Message: message}
-}
-
-// place is the line and the column of a byte of a text; columns count characters.
-func place(text string, offset int) (line, column int) {
-	before := text[:offset]
-	start := strings.LastIndexByte(before, '\n') + 1
-	return strings.Count(before, "\n") + 1, len([]rune(before[start:])) + 1
-}
-
-// byteAt is the byte of a text at a line and a column.
-func byteAt(text string, line, column int) int {
-	start := 0
-	for ; line > 1; line-- {
-		end := strings.IndexByte(text[start:], '\n')
-		if end < 0 {
-			return len(text)
-		}
-		start += end + 1
-	}
-	for i := range text[start:] {
-		if column--; column <= 0 {
-			return start + i
-		}
-	}
-	return len(text)
 }
 
 // resolving runs a source until it has no name left that the engine does not
@@ -355,7 +330,7 @@ func (x *execution) unrecognised(in *instance, names chosen, err error) (int, bo
 	name := strings.ToLower(strings.Trim(strings.FieldsFunc(rest, func(r rune) bool { return r == ';' || r == ' ' || r == '.' })[0], "`"))
 	line, _ := strconv.Atoi(m[1])
 	column, _ := strconv.Atoi(m[2])
-	offset := in.origin(byteAt(in.Text, line, column))
+	offset := in.origin(ast.Offset(in.Text, line, column))
 	found := -1
 	for i, n := range in.source.Names {
 		if n.Certain || names[i] || n.System || !strings.EqualFold(n.Path[0], name) {

@@ -408,7 +408,7 @@ func (w *qualifier) table(n googlesql.ASTNode, s *sight) {
 	dataset, rest, ok := w.dataset(p)
 	if !ok {
 		if len(p) == 1 && w.fail == nil {
-			line, column := place(w.SQL, location(n).Start)
+			line, column := ast.Place(w.SQL, location(n).Start)
 			w.fail = &ast.Error{Status: http.StatusBadRequest, Message: fmt.Sprintf("Table %q must be qualified with a dataset (e.g. dataset.table). at [%d:%d]", p[0], line, column)}
 		}
 		return
@@ -481,34 +481,9 @@ func identifierPath(p ast.Path) string {
 	return strings.Join(parts, ".")
 }
 
-// place is the line and the column of a byte of a text, as the parser counts them.
-func place(text string, offset int) (line, column int) {
-	before := text[:offset]
-	start := strings.LastIndexByte(before, '\n') + 1
-	return strings.Count(before, "\n") + 1, len([]rune(before[start:])) + 1
-}
-
-// offset is the byte of a text at a line and a column.
-func offset(text string, line, column int) int {
-	at := 0
-	for ; line > 1; line-- {
-		end := strings.IndexByte(text[at:], '\n')
-		if end < 0 {
-			return len(text)
-		}
-		at += end + 1
-	}
-	for i := range text[at:] {
-		if column--; column == 0 {
-			return at + i
-		}
-	}
-	return len(text)
-}
-
 // origin is where in the text before the changes a place of the text after them is.
 func (q *qualified) origin(line, column int) (int, int) {
-	at := offset(q.sql, line, column)
+	at := ast.Offset(q.sql, line, column)
 	shift := 0
 	for _, c := range q.changes {
 		start := c.Start + shift
@@ -516,9 +491,9 @@ func (q *qualified) origin(line, column int) (int, int) {
 			break
 		}
 		if at < start+len(c.text) {
-			return place(q.before, c.Start)
+			return ast.Place(q.before, c.Start)
 		}
 		shift += len(c.text) - (c.End - c.Start)
 	}
-	return place(q.before, min(at-shift, len(q.before)))
+	return ast.Place(q.before, min(at-shift, len(q.before)))
 }

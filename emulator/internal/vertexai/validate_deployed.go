@@ -75,7 +75,7 @@ func validDedicated(path string, r *aiplatformpb.DedicatedResources) error {
 }
 
 func validMachine(path string, machine *aiplatformpb.MachineSpec) error {
-	if err := onlyFields(path, machine, "machine_type", "accelerator_type", "accelerator_count", "reservation_affinity"); err != nil {
+	if err := onlyFields(path, machine, "machine_type", "accelerator_type", "accelerator_count", "tpu_topology", "reservation_affinity"); err != nil {
 		return err
 	}
 	if machine.GetMachineType() == "" {

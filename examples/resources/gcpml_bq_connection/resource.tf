@@ -7,7 +7,14 @@ resource "gcpml_bq_connection" "vertex" {
   roles         = ["roles/aiplatform.user"]
 }
 
-# For grants elsewhere, in the project of another team's endpoint for instance.
+# Roles in another project, that of another team's endpoint for instance.
+resource "gcpml_bq_connection" "shared" {
+  location      = "US"
+  connection_id = "shared"
+  project_roles = { "other-team-project" = ["roles/aiplatform.user"] }
+}
+
+# For grants on other resources.
 output "service_account" {
   value = gcpml_bq_connection.vertex.service_account_id
 }

@@ -32,6 +32,46 @@ resource "gcpml_bq_remote_model" "sentiment" {
   input           = [{ name = "text", type = "STRING" }]
   output          = [{ name = "scores", type = "ARRAY<FLOAT64>" }]
 
+  # An apply in which the model cannot predict this fails, and tells why.
+  probe = { rows = [jsonencode({ text = "A wonderful film." })] }
+
   description = "Sentiment of a text, from 0 (negative) to 1 (positive)"
   labels      = { team = "reviews" }
+}
+
+# A model that Google hosts, through BigQuery's own connection: BigQuery makes it, and
+# grants the role that the model needs, unless it is there.
+resource "gcpml_bq_remote_model" "gemini" {
+  dataset_id      = "bqml_tutorial"
+  model_id        = "gemini"
+  connection_name = "DEFAULT"
+  endpoint        = "gemini-2.5-flash"
+}
+
+# A Cloud AI service.
+resource "gcpml_bq_connection" "translate" {
+  location      = "US"
+  connection_id = "translate"
+  roles         = ["roles/cloudtranslate.user"]
+}
+
+resource "gcpml_bq_remote_model" "translate" {
+  dataset_id          = "bqml_tutorial"
+  model_id            = "translate"
+  connection_name     = gcpml_bq_connection.translate.id
+  remote_service_type = "CLOUD_AI_TRANSLATE_V3"
+}
+
+# An open model that BigQuery deploys, and undeploys after eight hours without a request.
+resource "gcpml_bq_remote_model" "gemma" {
+  dataset_id      = "bqml_tutorial"
+  model_id        = "gemma"
+  connection_name = gcpml_bq_connection.vertex.id
+
+  open_model = {
+    hugging_face_model_id = "google/gemma-3-1b-it"
+    machine_type          = "g2-standard-12"
+    max_replica_count     = 2
+    endpoint_idle_ttl     = "8h"
+  }
 }
