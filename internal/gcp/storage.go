@@ -5,7 +5,6 @@ package gcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,19 +21,13 @@ func (c *Clients) ReadObject(ctx context.Context, uri string, limit int64) (cont
 	if !strings.HasPrefix(uri, "gs://") || !ok || bucket == "" || object == "" {
 		return nil, fmt.Errorf("%q is not of the form gs://BUCKET/OBJECT", uri)
 	}
-	base := "https://storage.googleapis.com"
-	switch {
-	case c.Emulated():
-		base = "http://" + c.config.EmulatorHost
-	case c.plaintext():
-		return nil, errors.New("there is no Cloud Storage beside custom endpoints on a loopback address")
-	}
-	client, err := c.BigQueryHTTP(ctx)
+	base := c.base(c.config.StorageEndpoint, "storage", "/storage/v1/")
+	client, err := c.http(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = Retry(ctx, "storage.objects.get", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/storage/v1/b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object)+"?alt=media", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object)+"?alt=media", nil)
 		if err != nil {
 			return err
 		}

@@ -298,6 +298,12 @@ func TestEveryCustomEndpoint(t *testing.T) {
 	if u := w.http[len(w.http)-1].URL; u.Host != "gcs.example" || u.Path != "/x/storage/v1/b/bucket/o/o" {
 		t.Errorf("Cloud Storage was asked at %s", u)
 	}
+	if _, err := clients.ReadObject(t.Context(), "gs://bucket/a/b", 10); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.http[len(w.http)-1].URL; u.Host != "gcs.example" || u.EscapedPath() != "/x/storage/v1/b/bucket/o/a%2Fb" {
+		t.Errorf("an object was read at %s", u)
+	}
 	projects, err := clients.Projects(t.Context())
 	if err != nil {
 		t.Fatal(err)
