@@ -222,7 +222,7 @@ func TestDryRunOfScripts(t *testing.T) {
 }
 
 func (b *bigQuery) inSession(id, sql string) (*bq.QueryResponse, error) {
-	in := &bq.QueryRequest{Query: sql, UseLegacySql: new(false), CreateSession: id == ""}
+	in := &bq.QueryRequest{Query: sql, UseLegacySql: new(false), CreateSession: id == "", TimeoutMs: 120_000}
 	if id != "" {
 		in.ConnectionProperties = []*bq.ConnectionProperty{{Key: "session_id", Value: id}}
 	}
