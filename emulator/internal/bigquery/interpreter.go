@@ -89,10 +89,7 @@ func (x *execution) script(ctx context.Context) (outcome, error) {
 	if x.dryRun {
 		return out, x.rehearseScript(ctx)
 	}
-	s, err := x.steps(ctx, x.job.script.Steps)
-	if s.kind == ast.Break || s.kind == ast.Continue {
-		err = invalidQuery("%s is only allowed inside of a loop body", s.kind)
-	}
+	_, err := x.steps(ctx, x.job.script.Steps)
 	return out, err
 }
 

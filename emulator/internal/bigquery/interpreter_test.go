@@ -108,7 +108,12 @@ func TestProceduralErrors(t *testing.T) {
 		{"EXECUTE IMMEDIATE 'SELECT 1; SELECT 2'", "invalidQuery", "one SQL statement"},
 		{"EXECUTE IMMEDIATE 'SELEC 1'", "invalidQuery", "Syntax error"},
 		{"DECLARE a INT64; EXECUTE IMMEDIATE 'SELECT 1 UNION ALL SELECT 2' INTO a", "invalidQuery", "at most one row"},
-		{"BREAK", "invalidQuery", "BREAK"},
+		// These are found before anything is run.
+		{"SELECT 1 / 0;\nBREAK", "invalidQuery", "BREAK is only allowed inside of a loop body at [2:1]"},
+		{"BEGIN SELECT 1 / 0; CONTINUE; END", "invalidQuery", "CONTINUE is only allowed inside of a loop body at [1:21]"},
+		{"SELECT 1 / 0; DECLARE x INT64", "invalidQuery", "Variable declarations are allowed only at the start of a block or script at [1:15]"},
+		{"SELECT 1 / 0; IF TRUE THEN DECLARE x INT64; END IF", "invalidQuery", "Variable declarations are allowed only"},
+		{"a: LOOP BREAK b; END LOOP", "invalidQuery", "Label b does not exist"},
 		{"DECLARE x INT64; SELECT * FROM d.none WHERE a = x", "notFound", "Table my-project:d.none"},
 		{"BEGIN TRANSACTION; COMMIT TRANSACTION", "notImplemented", "BEGIN TRANSACTION"},
 		{"CALL d.p()", "notImplemented", "CALL"},
@@ -222,7 +227,7 @@ func TestDryRunOfScripts(t *testing.T) {
 }
 
 func (b *bigQuery) inSession(id, sql string) (*bq.QueryResponse, error) {
-	in := &bq.QueryRequest{Query: sql, UseLegacySql: new(false), CreateSession: id == ""}
+	in := &bq.QueryRequest{Query: sql, UseLegacySql: new(false), CreateSession: id == "", TimeoutMs: 120_000}
 	if id != "" {
 		in.ConnectionProperties = []*bq.ConnectionProperty{{Key: "session_id", Value: id}}
 	}

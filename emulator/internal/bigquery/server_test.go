@@ -181,7 +181,7 @@ func (b *bigQuery) fails(sql, reason, message string) {
 // rows runs a query and answers its rows, each cell as text.
 func (b *bigQuery) rows(sql string, params ...*bq.QueryParameter) [][]string {
 	b.t.Helper()
-	answer, err := b.Jobs.Query(projectID, &bq.QueryRequest{Query: sql, UseLegacySql: new(false), QueryParameters: params}).Do()
+	answer, err := b.Jobs.Query(projectID, &bq.QueryRequest{Query: sql, UseLegacySql: new(false), QueryParameters: params, TimeoutMs: 120_000}).Do()
 	if err != nil {
 		b.t.Fatalf("%s: %v", sql, err)
 	}

@@ -106,6 +106,9 @@ func Parse(sql string) (script *ast.Script, err error) {
 	for _, list := range children(root) {
 		script.Steps = append(script.Steps, b.steps(list)...)
 	}
+	if err := b.check(script.Steps, true, nil); err != nil {
+		return nil, err
+	}
 	if len(script.Statements) == 0 && script.ControlFlow == "" {
 		return nil, &ast.SyntaxError{Message: "Syntax error: Unexpected end of statement at [1:1]"}
 	}

@@ -200,6 +200,47 @@ func (b *scriptBuilder) branch(step *ast.Step, when, body googlesql.ASTNode) {
 	step.Branches = append(step.Branches, branch)
 }
 
+// check finds what stands where it must not: the parser takes it, and BigQuery
+// refuses the script before it runs any of it. start is set for a list that may begin
+// with declarations; around are the blocks and loops that the list is in.
+func (b *scriptBuilder) check(steps []*ast.Step, start bool, around []*ast.Step) error {
+	for _, step := range steps {
+		start = start && step.Kind == ast.Declare
+		loops := func(s *ast.Step) bool { return s.Kind != ast.Block }
+		named := func(s *ast.Step) bool { return strings.EqualFold(s.Label, step.Label) }
+		switch {
+		case step.Kind == ast.Declare && !start:
+			return b.misplaced(step, "Variable declarations are allowed only at the start of a block or script")
+		case step.Kind != ast.Break && step.Kind != ast.Continue:
+		case step.Label == "" && !slices.ContainsFunc(around, loops):
+			return b.misplaced(step, string(step.Kind)+" is only allowed inside of a loop body")
+		case step.Label != "" && !slices.ContainsFunc(around, named):
+			return b.misplaced(step, "Label "+step.Label+" does not exist around this statement")
+		}
+		inside := around
+		if step.Body != nil {
+			inside = append(slices.Clone(around), step)
+		}
+		if err := b.check(step.Body, step.Kind == ast.Block, inside); err != nil {
+			return err
+		}
+		if err := b.check(step.Handler, false, around); err != nil {
+			return err
+		}
+		for _, branch := range step.Branches {
+			if err := b.check(branch.Body, false, around); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *scriptBuilder) misplaced(step *ast.Step, message string) error {
+	line, column := ast.Place(b.sql, step.Start)
+	return &ast.SyntaxError{Message: fmt.Sprintf("%s at [%d:%d]", message, line, column)}
+}
+
 func identifiers(list googlesql.ASTNode) []string {
 	var names []string
 	for _, n := range children(list) {
