@@ -74,8 +74,11 @@ func TestAccConnectionGrantsInOtherProjects(t *testing.T) {
 		return func(s *terraform.State) error {
 			account = s.RootModule().Resources[address].Primary.Attributes["service_account_id"]
 			got, err := twin.Clients(t).MemberRoles(t.Context(), project, "serviceAccount:"+account)
-			if err != nil || !slices.Equal(got, want) {
-				return fmt.Errorf("%s gives %v, want %v (%v)", project, got, want, err)
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(got, want) {
+				return fmt.Errorf("%s gives %v, want %v", project, got, want)
 			}
 			found := policy(t, twin, project).GetBindings()
 			for _, b := range foreign() {
