@@ -197,103 +197,19 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.RemoteModelName, inc
 	if err != nil {
 		return err
 	}
-	err = gcp.Retry(ctx, "bigquery.models.delete", func(ctx context.Context) error {
-		return bq.Models.Delete(name.Project, name.Dataset, name.ID).Context(ctx).Do()
-	})
-	if gcp.IsNotFound(err) {
+	if m.Open != nil {
+		err = s.drop(ctx, name, m.Location)
+	} else {
+		err = gcp.Retry(ctx, "bigquery.models.delete", func(ctx context.Context) error {
+			return bq.Models.Delete(name.Project, name.Dataset, name.ID).Context(ctx).Do()
+		})
+	}
+	var failed *query.JobError
+	if gcp.IsNotFound(err) || errors.As(err, &failed) && failed.Reason == "notFound" {
 		return gone(err, func() error { _, err := s.getModel(ctx, name, false); return err })
 	}
 	return err
 }
-
-// execute runs the DDL, again and again while it is refused because the grant of
-// the connection's service account has not taken effect.
-func (s *Service) execute(ctx context.Context, spec ModelSpec, replace bool, location string, marker gcp.Marker, o Options) error {
-	sql, err := spec.CreateSQL(replace)
-	if err != nil {
-		return err
-	}
-	propagation := s.propagation(ctx, spec.Connection, spec.granted(), o)
-	propagation.Role = spec.Role()
-	return propagation.Do(ctx, s.statement(spec, "model", sql, location, marker.Labels(map[string]string{jobTarget: spec.target()}), o))
-}
-
-// alter changes what an open model can have changed while it stays deployed.
-func (s *Service) alter(ctx context.Context, spec ModelSpec, m *Model, made bool, o Options) (*Model, error) {
-	if spec.Open == nil {
-		return m, nil
-	}
-	deploy, ttl := spec.Deploy, spec.Open.IdleTTL
-	switch {
-	case made: // which deploys, with the idle TTL
-		ttl = 0
-		if deploy != nil && *deploy {
-			deploy = nil
-		}
-	case !spec.DeployChanged:
-		deploy = nil
-	}
-	if m.Open != nil && m.Open.IdleTTL == ttl {
-		ttl = 0
-	}
-	if deploy == nil && ttl == 0 {
-		return m, nil
-	}
-	sql, err := spec.AlterSQL(deploy, ttl)
-	if err != nil {
-		return m, err
-	}
-	if err := s.statement(spec, "alter", sql, m.Location, nil, o)(ctx); err != nil {
-		return m, fmt.Errorf("the model exists; changing its deployment failed: %w", err)
-	}
-	altered, err := s.getModel(ctx, spec.Name, false)
-	if err != nil {
-		return m, err
-	}
-	return altered, nil
-}
-
-// statement returns a function that runs a DDL statement, each time as a new job.
-func (s *Service) statement(spec ModelSpec, name, sql, location string, labels map[string]string, o Options) func(context.Context) error {
-	nonce := query.NewRunID()
-	try := 0
-	return func(ctx context.Context) error {
-		client, err := s.queries(ctx, spec.Name.Project)
-		if err != nil {
-			return err
-		}
-		try++
-		r := query.Request{SQL: sql, Location: location, Labels: labels}
-		r.ID = r.JobID(nonce, fmt.Sprintf("%s-%d", name, try))
-		if o.OnJob != nil {
-			o.OnJob(r.ID)
-		}
-		job, err := client.Run(ctx, r)
-		if err == nil && job.Statistics.DDLOperation == "SKIP" {
-			return fmt.Errorf("job %s made no model", job.Reference)
-		}
-		return spec.redact(err)
-	}
-}
-
-// redact takes the Hugging Face token out of an error: BigQuery may quote the SQL.
-func (m ModelSpec) redact(err error) error {
-	if err == nil || m.Open == nil || m.Open.Token == "" || !strings.Contains(err.Error(), m.Open.Token) {
-		return err
-	}
-	return &redactedError{err, m.Open.Token}
-}
-
-type redactedError struct {
-	error
-	secret string
-}
-
-func (e *redactedError) Error() string {
-	return strings.ReplaceAll(e.error.Error(), e.secret, "[redacted]")
-}
-
-func (e *redactedError) Unwrap() error { return e.error }
 
 // errNotRemote means that a model of that name exists and is of another kind.
 var errNotRemote = errors.New("it is not a remote model")

@@ -268,7 +268,13 @@ func TestAccRemoteModelOpenModel(t *testing.T) {
 	}
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Factories,
-		CheckDestroy:             destroyed(twin, t),
+		CheckDestroy: func(state *terraform.State) error {
+			// Documented to delete also what BigQuery deployed.
+			if newest := statements()[0]; !strings.Contains(newest, "DROP MODEL") {
+				return fmt.Errorf("the last statement was %s", newest)
+			}
+			return destroyed(twin, t)(state)
+		},
 		Steps: []resource.TestStep{
 			{
 				Config: open(`endpoint_idle_ttl = "8h"`),

@@ -124,7 +124,7 @@ func (m *model) toSpec(before, config *model, diags *diag.Diagnostics) bqml.Mode
 	spec.Labels, spec.DropLabels = m.WantedLabels(&before.LabelSet)
 	spec.Untold = m.untold(before)
 	spec.DeployChanged = !open.Deploy.Equal(openModelOf(before.OpenModel).Deploy)
-	spec.ProbeAgain = !before.ProbePassed.ValueBool()
+	spec.ProbeAgain = !before.ProbePassed.ValueBool() || !m.Probe.Equal(before.Probe)
 	return spec
 }
 
@@ -213,7 +213,7 @@ func (m *model) readService(have *bqml.CloudService, s spelling) {
 	if have.Type != "" && have.Type != bqml.ServiceDocument {
 		m.DocumentProcessor = types.StringNull()
 	}
-	m.ConnectionRole = types.StringValue(bqml.Target{Service: &bqml.CloudService{Type: m.ServiceType.ValueString()}}.Role())
+	m.ConnectionRole = tfkit.StringOrNull(bqml.Target{Service: &bqml.CloudService{Type: m.ServiceType.ValueString()}}.Role(), types.StringNull())
 	switch speech := have.SpeechRecognizer; {
 	case speech == "" || m.SpeechRecognizer.IsNull() && strings.HasSuffix(speech, "/recognizers/_"): // the service's own
 		m.SpeechRecognizer = types.StringNull()

@@ -151,6 +151,7 @@ func TestAccRemoteModelProbe(t *testing.T) {
 			{PreConfig: func() { has("STRING") }, Config: config("STRING", rows), ExpectError: failed}, // and again
 			{Config: config("ARRAY<FLOAT64>", rows), ConfigPlanChecks: action(plancheck.ResourceActionUpdate), ConfigStateChecks: passed},
 			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 'fine' AS text UNION ALL SELECT 'bad'" }`), ConfigStateChecks: passed},
+			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 1 AS another" }`), ExpectError: regexp.MustCompile(`(?s)takes\s+a\s+column\s+text\s+STRING`)}, // a changed probe is run
 			{Config: config("ARRAY<FLOAT64>", ""), ConfigStateChecks: []statecheck.StateCheck{value("probe_passed", knownvalue.Null())}},
 			{Config: config("ARRAY<FLOAT64>", `{ rows = [jsonencode({ txet = "typo" })] }`), ExpectError: regexp.MustCompile(`(?s)row\s+1\s+has\s+no\s+text`)},
 			{Config: config("ARRAY<FLOAT64>", `{ query = "SELECT 1 AS n" }`), ExpectError: regexp.MustCompile(`(?s)takes\s+a\s+column\s+text\s+STRING`)},

@@ -150,3 +150,32 @@ func TestV1(t *testing.T) {
 		t.Errorf("another path: %d, want it to go on to the next handler", code)
 	}
 }
+
+// A grant that BigQuery gives changes nothing else, and not twice.
+func TestGrant(t *testing.T) {
+	s, _ := newServer(0)
+	condition := &expr.Expr{Title: "t", Expression: "true"}
+	set := &iampb.Policy{Version: 3, Bindings: []*iampb.Binding{
+		{Role: "roles/aiplatform.user", Members: []string{"user:bob@example.com"}},
+		{Role: "roles/aiplatform.user", Members: []string{"user:eve@example.com"}, Condition: condition},
+	}}
+	if _, err := s.SetIamPolicy(t.Context(), &iampb.SetIamPolicyRequest{Resource: "projects/my-project", Policy: set}); err != nil {
+		t.Fatal(err)
+	}
+	read := func() *iampb.Policy {
+		p, err := s.GetIamPolicy(t.Context(), &iampb.GetIamPolicyRequest{Resource: "projects/my-project", Options: &iampb.GetPolicyOptions{RequestedPolicyVersion: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	s.Grant("my-project", "roles/aiplatform.user", "serviceAccount:"+account)
+	first := read()
+	if b := first.GetBindings(); len(b) != 2 || len(b[0].GetMembers()) != 2 || len(b[1].GetMembers()) != 1 || first.GetVersion() != 3 {
+		t.Errorf("%v", first)
+	}
+	s.Grant("my-project", "roles/aiplatform.user", "serviceAccount:"+account)
+	if second := read(); string(second.GetEtag()) != string(first.GetEtag()) {
+		t.Error("a second grant wrote a policy for nothing")
+	}
+}
