@@ -190,3 +190,37 @@ func TestAccManyEndpoints(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What Terraform marked as tainted, because its creation took too long, is replaced
+// by the next apply, although nothing but its name is left of it in the state by
+// then, and its operation may still run.
+func TestAccTainted(t *testing.T) {
+	for name, c := range map[string]struct{ target, flag, owner string }{
+		"model":                   {all[0], "--operation-latency", ""},
+		"model with an owner":     {all[0], "--operation-latency", ownership},
+		"endpoint":                {all[1], "--deploy-latency", ""},
+		"endpoint being created":  {all[1], "--operation-latency", ""},
+		"endpoint, with an owner": {all[1], "--deploy-latency", ownership},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kind, _, _ := strings.Cut(c.target, ".")
+			head := regexp.MustCompile(`resource "` + kind + `" "\w+" \{`)
+			tw, cli := start(t, "", c.flag, "4s")
+			cli.Write(tw.Config(head.ReplaceAllString(stack("1"), "$0\n  timeouts {\n    create = \"2s\"\n  }"), c.owner))
+			if out, exit := cli.Run("apply", "-auto-approve", "-no-color", "-target="+c.target); exit == 0 {
+				t.Fatalf("the timeout is not kept:\n%s", out)
+			}
+			cli.Write(tw.Config(stack("1"), c.owner))
+			out := cli.Must("apply", "-auto-approve", "-no-color")
+			if !strings.Contains(out, "is tainted, so must be replaced") {
+				t.Errorf("nothing was replaced:\n%s", out)
+			}
+			oneOfEach(t, tw, cli)
+			cli.Must("destroy", "-auto-approve", "-no-color")
+			if err := tw.CheckDestroy(nil); err != nil {
+				t.Errorf("%v\nthe replacement said:\n%s", err, out)
+			}
+		})
+	}
+}

@@ -345,7 +345,7 @@ func TestAccDestroyNamesWhatIsLeft(t *testing.T) {
 	fault.Release()
 	out, exit := running.Wait()
 	text := plain(out)
-	if exit == 0 || !strings.Contains(text, "the grant of roles/aiplatform.user to "+account) {
+	if exit == 0 || !strings.Contains(text, "the grant of roles/aiplatform.user in project "+acctest.Project+" to "+account) {
 		t.Errorf("exit code %d, and the grant that is left is not named:\n%s", exit, out)
 	}
 }

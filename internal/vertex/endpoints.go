@@ -148,7 +148,7 @@ func (s *Service) endpoint(ctx context.Context, name gcp.Name, e *pb.Endpoint) *
 	out := &Endpoint{
 		Name: name, DisplayName: e.GetDisplayName(), Description: e.GetDescription(),
 		Labels: gcp.UserLabels(e.GetLabels()), Marker: marker, Traffic: e.GetTrafficSplit(), UpdateTime: timeOf(e.GetUpdateTime()),
-		DedicatedDNS: e.GetDedicatedEndpointDns(), Object: Object{marker.Incarnation, timeOf(e.GetCreateTime())},
+		DedicatedDNS: e.GetDedicatedEndpointDns(), Object: Object{marker.Incarnation, timeOf(e.GetCreateTime()), marker.Owner},
 		etag: e.GetEtag(), labels: e.GetLabels(), number: projectIn(e.GetName()), read: e,
 	}
 	out.Config = configOf(e).canonical(s.pathSpelling(ctx, name, out.number))
@@ -272,6 +272,16 @@ func (s *Service) DeleteEndpoint(ctx context.Context, name gcp.Name, object Obje
 	ctx = s.clients.Polling(ctx)
 	if err := s.removeGate(ctx, name, r); err != nil {
 		return err
+	}
+	object.Owner = s.clients.OwnershipID()
+	if object.forgotten() { // its creation may still run
+		client, err := s.clients.Endpoints(ctx, name.Location)
+		if err != nil {
+			return err
+		}
+		if _, err := settle(ctx, client, name, r); err != nil {
+			return err
+		}
 	}
 	return s.remove(ctx, name, object, ours, force, r)
 }

@@ -154,7 +154,7 @@ func readModel(m *pb.Model, name gcp.Name) *Model {
 	out := &Model{
 		Name: name.WithVersion(""), DisplayName: m.GetDisplayName(), Description: m.GetDescription(),
 		Labels: gcp.UserLabels(m.GetLabels()), Marker: marker, KMSKey: m.GetEncryptionSpec().GetKmsKeyName(),
-		UpdateTime: timeOf(m.GetUpdateTime()), Object: Object{marker.Incarnation, timeOf(m.GetCreateTime())},
+		UpdateTime: timeOf(m.GetUpdateTime()), Object: Object{marker.Incarnation, timeOf(m.GetCreateTime()), marker.Owner},
 		VersionID: m.GetVersionId(), VersionDescription: m.GetVersionDescription(), VersionCreateTime: timeOf(m.GetVersionCreateTime()),
 		Aliases: usersAliases(m.GetVersionAliases()), Marks: marks(m.GetVersionAliases()), ArtifactURI: m.GetArtifactUri(),
 		Container: readContainer(m.GetContainerSpec(), m.GetLabels()[labelHiddenEnv]),
@@ -389,8 +389,16 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object,
 	if err != nil {
 		return err
 	}
+	object.Owner = s.clients.OwnershipID()
 	for pause := s.patience.begin(); ; {
 		m, err := s.ReadModel(ctx, name)
+		if gcp.IsNotFound(err) && object.forgotten() {
+			// The upload may still run.
+			if waited, err := settle(ctx, client, name, r); err != nil || !waited {
+				return err
+			}
+			m, err = s.ReadModel(ctx, name)
+		}
 		switch {
 		case gcp.IsNotFound(err):
 			return nil

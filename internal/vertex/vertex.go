@@ -81,18 +81,27 @@ func (r Report) progress(format string, args ...any) {
 type Object struct {
 	Incarnation string
 	CreateTime  time.Time
+	// Owner is the ownership id that the object is marked with.
+	Owner string
 }
 
 // Is reports whether the object found is the one remembered: by the random mark
 // that we put on it, or by its time of creation, should somebody have removed the
 // mark or Terraform have lost it with a provider that was killed. Another mark
-// means that another state has taken the object over.
+// means that another state has taken the object over. When nothing is remembered,
+// as of a creation that failed and is replaced (Terraform hands on no private state
+// then), any mark of the same owner will do.
 func (o Object) Is(found Object) bool {
-	if o.Incarnation != "" && found.Incarnation != "" {
+	switch {
+	case o.Incarnation != "" && found.Incarnation != "":
 		return o.Incarnation == found.Incarnation
+	case o.forgotten():
+		return found.Incarnation != "" && found.Owner == o.Owner
 	}
 	return !o.CreateTime.IsZero() && o.CreateTime.Equal(found.CreateTime)
 }
+
+func (o Object) forgotten() bool { return o.Incarnation == "" && o.CreateTime.IsZero() }
 
 // ErrReplaced means that another object now has the name of ours, which is gone.
 var ErrReplaced = errors.New("an object of this name exists, but it is not the one that was made here: ours is gone")

@@ -53,8 +53,8 @@ func TestAccModelArtifactRevision(t *testing.T) {
 	})
 }
 
-// What was uploaded cannot be known after an import of what somebody else made: it is
-// taken to be what is configured. What gcpml made shows by its mark.
+// What was uploaded cannot be known after an import: it is taken to be what is
+// configured, whoever made the model.
 func TestAccModelArtifactRevisionAfterImport(t *testing.T) {
 	for _, ours := range []bool{true, false} {
 		t.Run(map[bool]string{true: "ours", false: "theirs"}[ours], func(t *testing.T) {

@@ -187,8 +187,8 @@ func fullyKnown(ctx context.Context, v attr.Value) bool {
 const (
 	// hiddenContainer: the server does not give container_spec back.
 	hiddenContainer = "container_spec_not_given_back"
-	// importedAs has the mark of what it was made from, which may be ours.
-	importedAs = "imported_as"
+	// wasImported: revisions, the versions of secrets and schema URIs were not seen.
+	wasImported = "imported"
 	// uploadedAs has our marks of a version that the state did not know.
 	uploadedAs = "uploaded_as"
 )
@@ -196,7 +196,6 @@ const (
 // contentChanged reports whether a version with other content is planned. What could
 // not be seen at import is taken to be as configured.
 func (m *model) contentChanged(ctx context.Context, state *model, private tfkit.Private, diags *diag.Diagnostics) bool {
-	mark, imported := private.Extra[importedAs]
 	compared := *m
 	if hidden := private.Extra[hiddenContainer] != ""; hidden && state.ContainerSpec.IsNull() {
 		compared.ContainerSpec = state.ContainerSpec
@@ -211,24 +210,13 @@ func (m *model) contentChanged(ctx context.Context, state *model, private tfkit.
 	if planned.UploadedAs(state.VersionID.ValueString(), strings.Fields(private.Extra[uploadedAs])) {
 		return false
 	}
-	if imported {
-		if m.mark(ctx, diags) == mark {
-			return false
-		}
+	if _, imported := private.Extra[wasImported]; imported {
 		planned = asImported(planned, had)
 	}
 	if planned.Fingerprint == "" || had.Fingerprint == "" {
 		planned.Fingerprint = had.Fingerprint // what was uploaded is not known, or not asked for
 	}
 	return !sameContent(planned, had)
-}
-
-// mark is what a model of this configuration is marked with.
-func (m *model) mark(ctx context.Context, diags *diag.Diagnostics) string {
-	spec := vertex.ModelSpec{Name: m.name()}
-	spec.KMSKey, _ = m.kmsKey()
-	spec.Content, _ = m.content(ctx, diags)
-	return spec.Hash()
 }
 
 // asImported is what is planned, apart from what an import does not see.
@@ -347,8 +335,12 @@ func schemataValue(s vertex.Schemata) types.Object {
 	})
 }
 
-// object is what tells our model from another of its name.
+// object is what tells our model from another of its name. A parent_model is marked
+// by somebody else.
 func (m *model) object(p tfkit.Private) vertex.Object {
 	created, _ := time.Parse(time.RFC3339Nano, m.CreateTime.ValueString())
+	if m.within() {
+		return vertex.Object{CreateTime: created}
+	}
 	return vertex.Object{Incarnation: p.Incarnation, CreateTime: created}
 }

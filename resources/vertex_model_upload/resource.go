@@ -213,7 +213,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		state.ImportLabels(m.Labels, r.clients.Config().DefaultLabels)
 		state.importAliases(m.Aliases)
 		tfkit.ReadDeletionPolicy(&state.DeletionPolicy, r.clients)
-		private.Extra = map[string]string{importedAs: m.Marker.Spec}
+		private.Extra = map[string]string{wasImported: "true"}
 		if m.Container == nil {
 			private.Extra[hiddenContainer] = "true"
 		}
