@@ -9,6 +9,7 @@ package acctest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,8 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/provider"
 )
+
+const defaultConnection = "/connections/__default_cloudresource_connection__"
 
 // Project and Region are what the tests of the emulator use.
 const (
@@ -182,13 +186,26 @@ func (tw *Twin) read(what string, into any) error {
 var managed = []string{"models", "endpoints", "connections", "iam_bindings", "remote_models"}
 
 // CheckDestroy fails when anything that the provider makes is left.
+//
+// The default connection of a project does not count, nor do its roles: BigQuery
+// makes it for all, and nobody's destroy deletes it.
 func (tw *Twin) CheckDestroy(*terraform.State) error {
 	inv, err := tw.inventory()
 	if err != nil {
 		return err
 	}
+	defaults := []string{defaultConnection}
+	for _, o := range inv["connections"] {
+		var c struct{ ServiceAccount string }
+		if bytes.Contains(o, []byte(defaultConnection)) && json.Unmarshal(o, &c) == nil {
+			defaults = append(defaults, "serviceAccount:"+c.ServiceAccount)
+		}
+	}
 	for _, section := range managed {
-		if left := inv[section]; len(left) > 0 {
+		left := slices.DeleteFunc(inv[section], func(o json.RawMessage) bool {
+			return slices.ContainsFunc(defaults, func(name string) bool { return bytes.Contains(o, []byte(name)) })
+		})
+		if len(left) > 0 {
 			return fmt.Errorf("destroy left %d in %s: %s", len(left), section, left)
 		}
 	}

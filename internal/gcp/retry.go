@@ -96,7 +96,7 @@ var retries = map[string]policy{
 
 	"storage.objects.get": longRead,
 
-	"bigquerystorage.readRows": read, // from where the last message ended
+	"bigquerystorage.readRows": longRead, // one stream for many messages; again from where the last ended
 
 	"bigqueryconnection.connections.get":    read,
 	"bigqueryconnection.connections.create": recoverable, // connection_id is ours

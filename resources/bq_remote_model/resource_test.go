@@ -208,7 +208,7 @@ func lifecycle(t *testing.T, flags ...string) {
 				ConfigPlanChecks:  action(plancheck.ResourceActionUpdate),
 				ConfigStateChecks: []statecheck.StateCheck{value("labels", knownvalue.Null()), value("description", knownvalue.Null()), value("expiration_time", knownvalue.Null())},
 				Check: func(*terraform.State) error {
-					if m := get(t, twin); m.Description != "" || m.ExpirationTime != 0 || len(m.Labels) != 2 { // spec and incarnation
+					if m := get(t, twin); m.Description != "" || m.ExpirationTime != 0 || len(m.Labels) != 3 { // spec, incarnation and attribution
 						return fmt.Errorf("the server has %+v", m)
 					}
 					return nil

@@ -5,7 +5,7 @@ data "gcpml_vertex_model" "bert" {
 }
 
 resource "gcpml_vertex_endpoint_deployment" "bert" {
-  display_name = "bert sentiment endpoint"
+  display_name = "bert champion"
   deployments = {
     main = {
       model               = data.gcpml_vertex_model.bert.versioned_name
