@@ -52,7 +52,7 @@ func TestAccInterrupted(t *testing.T) {
 			since := time.Now()
 			apply.Interrupt()
 			out, exit := apply.Wait()
-			if took := time.Since(since); exit == 0 || took > 3*time.Second {
+			if took := time.Since(since); exit == 0 || took > 5*time.Second {
 				t.Errorf("exit code %d after %s:\n%s", exit, took, out)
 			}
 			if !strings.Contains(out, "interrupted") {
@@ -92,7 +92,7 @@ func TestAccInterruptedUpdate(t *testing.T) {
 	since := time.Now()
 	apply.Interrupt()
 	out, exit := apply.Wait()
-	if took := time.Since(since); exit == 0 || took > 3*time.Second || !strings.Contains(out, "/operations/") {
+	if took := time.Since(since); exit == 0 || took > 5*time.Second || !strings.Contains(out, "/operations/") {
 		t.Errorf("exit code %d after %s:\n%s", exit, took, out)
 	}
 	if strings.Contains(out, "inconsistent") {

@@ -341,7 +341,7 @@ func TestAccInterruptedSteps(t *testing.T) {
 	since := time.Now()
 	apply.Interrupt()
 	out, exit := apply.Wait()
-	if took := time.Since(since); exit == 0 || took > 3*time.Second || !strings.Contains(out, "stopped while waiting") {
+	if took := time.Since(since); exit == 0 || took > 5*time.Second || !strings.Contains(out, "stopped while waiting") {
 		t.Errorf("exit code %d after %s:\n%s", exit, took, out)
 	}
 	if out := cli.Must("show", "-no-color"); strings.Contains(out, "tainted") || !regexp.MustCompile(`"main"\s+=\s+90`).MatchString(out) {
