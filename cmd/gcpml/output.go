@@ -4,8 +4,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +91,11 @@ func (o *output) create(name string) (err error) {
 	}
 	// CreateTemp makes files with mode 0600.
 	if o.file, err = os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*"); err != nil {
-		return err
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // its path is that of a temporary file
+		}
+		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	o.Writer, o.name = o.file, name
 	return nil
