@@ -206,8 +206,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	defer cancel()
 	service := vertex.New(r.clients)
 	e, err := service.ReadEndpoint(ctx, state.name())
-	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
-	if gcp.IsNotFound(err) && unfinished {
+	if gcp.IsNotFound(err) && private.Unfinished(state.CreateTime) {
 		// The creation was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			e, err = service.ReadEndpoint(ctx, state.name())

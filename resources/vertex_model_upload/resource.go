@@ -190,8 +190,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if gcp.IsNotFound(err) && !state.within() && !vertex.MakesDefault(state.aliases(ctx, &resp.Diagnostics)) {
 		m, err = service.ReadModel(ctx, state.name()) // the version is gone, the model need not be
 	}
-	unfinished := private.Operation != "" || state.CreateTime.IsNull() && private.Emulated != nil
-	if gcp.IsNotFound(err) && !state.within() && unfinished {
+	if gcp.IsNotFound(err) && !state.within() && private.Unfinished(state.CreateTime) {
 		// The upload was interrupted: it may still run.
 		if err = service.Await(ctx, state.name(), private.Operation, vertex.Report{Progress: tfkit.Progress(ctx)}); err == nil {
 			m, err = service.ReadModel(ctx, state.name())

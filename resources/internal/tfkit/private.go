@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -27,6 +28,13 @@ type Private struct {
 	Emulated *bool `json:"emulated,omitempty"`
 	// Extra has what only one type needs.
 	Extra map[string]string `json:"extra,omitempty"`
+}
+
+// Unfinished reports whether a creation was interrupted: its operation is known, or
+// the state, which is not an import's, has no time of creation yet. What is not
+// found then may still be on its way.
+func (p Private) Unfinished(createTime types.String) bool {
+	return p.Operation != "" || createTime.IsNull() && p.Emulated != nil
 }
 
 // PrivateReader and PrivateWriter are the private-state parts of requests and responses.
