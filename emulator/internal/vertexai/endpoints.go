@@ -54,22 +54,12 @@ func (s *endpointService) CreateEndpoint(_ context.Context, req *aiplatformpb.Cr
 		return nil, err
 	}
 	metadata := &aiplatformpb.CreateEndpointOperationMetadata{GenericMetadata: &aiplatformpb.GenericOperationMetadata{}}
-	return s.cfg.Operations.Start(operations.Spec{
-		Parent: name.String(), Metadata: metadata, Generic: metadata.GetGenericMetadata(),
-		Run: func(ctx context.Context, h *operations.Handle) (proto.Message, error) {
-			err := h.Sleep(ctx, s.cfg.OperationLatency)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.reserved, name)
-			if err != nil {
-				return nil, err
-			}
-			e := &endpoint{name: name, spec: in, created: s.cfg.Clock.Now(), deploying: map[string]*deployed{}, turns: turns{}}
-			in.PredictRequestResponseLoggingConfig = s.logging(e, in.GetPredictRequestResponseLoggingConfig())
-			s.endpoints[name] = e
-			s.changed(e, "created")
-			return s.endpointProto(e), nil
-		},
+	return s.startCreate(name, metadata, func() proto.Message {
+		e := &endpoint{name: name, spec: in, created: s.cfg.Clock.Now(), deploying: map[string]*deployed{}, turns: turns{}}
+		in.PredictRequestResponseLoggingConfig = s.logging(e, in.GetPredictRequestResponseLoggingConfig())
+		s.endpoints[name] = e
+		s.changed(e, "created")
+		return s.endpointProto(e)
 	}), nil
 }
 

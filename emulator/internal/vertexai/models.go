@@ -428,6 +428,30 @@ func (s *modelService) DeleteModelVersion(_ context.Context, req *aiplatformpb.D
 	}), nil
 }
 
+// generic is the metadata of an operation that has the common part.
+type generic interface {
+	proto.Message
+	GetGenericMetadata() *aiplatformpb.GenericOperationMetadata
+}
+
+// startCreate starts the operation at whose end what is under a reserved name comes
+// into being, which effect does.
+func (s *Service) startCreate(name resource, metadata generic, effect func() proto.Message) *longrunningpb.Operation {
+	return s.cfg.Operations.Start(operations.Spec{
+		Parent: name.String(), Metadata: metadata, Generic: metadata.GetGenericMetadata(),
+		Run: func(ctx context.Context, h *operations.Handle) (proto.Message, error) {
+			err := h.Sleep(ctx, s.cfg.OperationLatency)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.reserved, name)
+			if err != nil {
+				return nil, err
+			}
+			return effect(), nil
+		},
+	})
+}
+
 // startDelete runs a deletion; commit is its effect. s.mu is held.
 func (s *Service) startDelete(name resource, commit func() error) *longrunningpb.Operation {
 	metadata := &aiplatformpb.DeleteOperationMetadata{GenericMetadata: &aiplatformpb.GenericOperationMetadata{}}

@@ -17,8 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/operations"
 )
 
 const poolCollection = "deploymentResourcePools"
@@ -88,20 +86,10 @@ func (s *poolService) CreateDeploymentResourcePool(_ context.Context, req *aipla
 		return nil, err
 	}
 	metadata := &aiplatformpb.CreateDeploymentResourcePoolOperationMetadata{GenericMetadata: &aiplatformpb.GenericOperationMetadata{}}
-	return s.cfg.Operations.Start(operations.Spec{
-		Parent: name.String(), Metadata: metadata, Generic: metadata.GetGenericMetadata(),
-		Run: func(ctx context.Context, h *operations.Handle) (proto.Message, error) {
-			err := h.Sleep(ctx, s.cfg.OperationLatency)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.reserved, name)
-			if err != nil {
-				return nil, err
-			}
-			p := &pool{name: name, spec: in, created: s.cfg.Clock.Now()}
-			s.pools[name] = p
-			return s.poolProto(p), nil
-		},
+	return s.startCreate(name, metadata, func() proto.Message {
+		p := &pool{name: name, spec: in, created: s.cfg.Clock.Now()}
+		s.pools[name] = p
+		return s.poolProto(p)
 	}), nil
 }
 
