@@ -33,13 +33,13 @@ func holds(t *testing.T, expectation string, rows ...query.Row) bool {
 
 func TestExpectations(t *testing.T) {
 	for expectation, want := range map[string]bool{
-		"rows = 1": true, "rows > 1": false, "rows >= 1": true, "rows between 0 and 3": true, "rows between 2 and 3": false, "ROWS <> 2": true, "rows in (1, 5)": true,
+		"rows = 1": true, "rows > 1": false, "rows >= 1": true, "rows between 0 and 3": true, "rows between 2 and 3": false, "rows between -1 and 0": false, "ROWS <> 2": true, "rows in (1, 5)": true,
 		"column id = 7": true, "column id == 7.0": true, "column ID != 7": false, "column id < 7": false, "column id <= 7": true, "column `id` in (5, 7)": true,
-		"column f = 0.1": true, "column f between 0 and 1": true, "column f > 0.1": false,
+		"column f = 0.1": true, "column f between 0 and 1": true, "column f between 0 and 0.05": false, "column f > 0.1": false,
 		"column n = 12345678901234567890.123456789": true, "column n = 12345678901234567890.12345678": false, // no digit is lost
 		`column s = 'it\'s'`: true, `column s = "it's"`: true, "column s in ('a', 'b')": false, "column s = it": false,
 		"column b = true": true, "column b = false": false, "column d >= 2024-01-01": true, "column d < '2024-01-01'": false,
-		"column a between 0 and 1": true, "column a < 0.5": false, "column id is not null": true, "column id is null": false, "column id is unique": true,
+		"column a between 0 and 1": true, "column a between 0 and 0.5": false, "column a < 0.5": false, "column id is not null": true, "column id is null": false, "column id is unique": true,
 		"no failed predictions": true, "column nope = 1": false, "column st = 1": false, "column id = 'x'": false,
 	} {
 		if got := holds(t, expectation, expectRow); got != want {
