@@ -119,13 +119,21 @@ func TestTokenIsTakenOutOfErrors(t *testing.T) {
 	}
 }
 
+// The table of https://cloud.google.com/bigquery/docs/default-connections.
 func TestRoles(t *testing.T) {
 	if got := (Target{Hosted: "gemini-2.5-flash"}).Role(); got != "roles/aiplatform.user" {
 		t.Error(got)
 	}
+	roles := map[string]string{
+		"CLOUD_AI_DOCUMENT_V1":         "roles/documentai.apiUser",
+		"CLOUD_AI_NATURAL_LANGUAGE_V1": "roles/serviceusage.serviceUsageConsumer",
+		"CLOUD_AI_SPEECH_TO_TEXT_V2":   "roles/speech.serviceAgent",
+		"CLOUD_AI_TRANSLATE_V3":        "roles/cloudtranslate.user",
+		"CLOUD_AI_VISION_V1":           "roles/serviceusage.serviceUsageConsumer",
+	}
 	for _, service := range ServiceTypes {
-		if got := (Target{Service: &CloudService{Type: service}}).Role(); !strings.HasPrefix(got, "roles/") {
-			t.Errorf("%s has the role %q", service, got)
+		if got := (Target{Service: &CloudService{Type: service}}).Role(); got != roles[service] {
+			t.Errorf("%s has the role %q, want %q", service, got, roles[service])
 		}
 	}
 }
