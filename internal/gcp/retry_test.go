@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -86,12 +88,52 @@ func TestRetryHonoursTheServersDelay(t *testing.T) {
 					}
 					return nil
 				})
-				if waited := time.Since(start); waited < 7*time.Second || waited > 8*time.Second {
+				if waited := time.Since(start); waited < 7*time.Second || waited > 7*time.Second+firstCrowdDelay {
 					t.Errorf("waited %s, the server asked for 7s", waited)
 				}
 			})
 		})
 	}
+}
+
+// A hundred callers who are refused at the same moment, and told the same, do not come
+// back as one: they fit through a limit of ten a second in a few tries each.
+func TestRetrySpreadsACrowd(t *testing.T) {
+	const callers, limit, told = 100, 10, 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var tries int
+		var passed []time.Time
+		refusal := withDetails(t, codes.ResourceExhausted, &errdetails.RetryInfo{RetryDelay: durationpb.New(told)})
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				mine, last := 0, time.Time{}
+				err := Retry(t.Context(), "vertex.models.get", func(context.Context) error {
+					mu.Lock()
+					defer mu.Unlock()
+					tries, mine = tries+1, mine+1
+					if now := time.Now(); !last.IsZero() && now.Sub(last) < told {
+						t.Errorf("came back after %s, was told %s", now.Sub(last), told)
+					}
+					last = time.Now()
+					passed = slices.DeleteFunc(passed, func(p time.Time) bool { return time.Since(p) >= time.Second })
+					if len(passed) >= limit {
+						return refusal
+					}
+					passed = append(passed, last)
+					return nil
+				})
+				if err != nil || mine > 7 {
+					t.Errorf("%d tries, %v", mine, err)
+				}
+			})
+		}
+		all.Wait()
+		if tries > 4*callers {
+			t.Errorf("%d tries of %d callers", tries, callers)
+		}
+	})
 }
 
 func TestRetryEnds(t *testing.T) {
