@@ -61,6 +61,8 @@ var (
 // server names a delay or a rate limit: exhausted quota does not refill in
 // minutes. A call that is not listed is sent once, whatever is answered.
 var retries = map[string]policy{
+	"token": read, // of the credentials; each answer is another token, and all are good
+
 	"vertex.models.get":               read,
 	"vertex.models.list":              read,
 	"vertex.models.listVersions":      read,

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/auth"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -134,6 +136,49 @@ func TestRetrySpreadsACrowd(t *testing.T) {
 			t.Errorf("%d tries of %d callers", tries, callers)
 		}
 	})
+}
+
+type tokenFunc func(context.Context) (*auth.Token, error)
+
+func (f tokenFunc) Token(ctx context.Context) (*auth.Token, error) { return f(ctx) }
+
+// A token service has passing faults like any other; what it refuses is told at once,
+// and not taken for a lost connection, as REST would.
+func TestTokensAreAskedForAgain(t *testing.T) {
+	refusal := func(status int) error {
+		return &url.Error{Op: "Post", URL: "token", Err: &auth.Error{Response: &http.Response{StatusCode: status}}}
+	}
+	for name, c := range map[string]struct {
+		err   error
+		again bool
+		code  codes.Code
+	}{
+		"503":             {refusal(http.StatusServiceUnavailable), true, codes.Unavailable},
+		"429":             {refusal(http.StatusTooManyRequests), true, codes.Unavailable},
+		"connection lost": {&url.Error{Op: "Post", URL: "token", Err: io.ErrUnexpectedEOF}, true, codes.Unavailable},
+		"400":             {refusal(http.StatusBadRequest), false, codes.Unauthenticated},
+		"401":             {refusal(http.StatusUnauthorized), false, codes.Unauthenticated},
+		"no key":          {errors.New("the key does not parse"), false, codes.Unauthenticated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				once := patient(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: tokenFunc(func(context.Context) (*auth.Token, error) {
+					if tries++; tries > 1 {
+						return &auth.Token{Value: "t"}, nil
+					}
+					return nil, c.err
+				})}))
+				if token, err := once.Token(t.Context()); (err == nil) != c.again || c.again && token.Value != "t" || tries > 1 != c.again {
+					t.Errorf("%d tries, %v", tries, err)
+				}
+				always := patient(auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: tokenFunc(func(context.Context) (*auth.Token, error) { return nil, c.err })}))
+				if _, err := always.Token(t.Context()); status.Code(err) != c.code || Code(&url.Error{Op: "Get", URL: "x", Err: err}) != c.code {
+					t.Errorf("%v, want %s", err, c.code)
+				}
+			})
+		})
+	}
 }
 
 func TestRetryEnds(t *testing.T) {
