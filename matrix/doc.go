@@ -10,6 +10,7 @@
 //   - kill matrix: create, update, replace and destroy of all that the provider
 //     manages × every call × who is killed × by which signal.
 //   - interrupts: Ctrl-C at every call, and how long it takes.
+//   - rate limit: a hundred resources at once, of which the server takes ten a second.
 //   - model: random edits, changes behind Terraform's back and faults.
 //
 // After every cell the next apply must reach what an undisturbed one reaches,

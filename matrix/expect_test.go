@@ -123,7 +123,7 @@ var neverMade = map[string]string{
 	"jobs.list":                       "made when a remote model is adopted before it is marked: see the kill matrix",
 	"models.listVersions":             "made when a delete of a model is refused: see FAILED_PRECONDITION of models.delete",
 	"connections.get/setIamPolicy":    "grants are made on the project",
-	"token":                           "the emulator takes no credential",
+	"token":                           "the emulator takes no credential: see TestAccTokenStaysSecret and TestAccTokenRefused",
 	"connections.list, datasets.list": "every object is found by its id",
 }
 

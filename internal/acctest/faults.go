@@ -32,6 +32,9 @@ type Fault struct {
 	// Probability, if set, is that with which they are; the same Seed hits the same.
 	Probability float64 `json:"probability,omitempty"`
 	Seed        uint64  `json:"seed,omitempty"`
+	// PerSecond makes it a rate limit: as many calls pass within any second, and only
+	// those beyond are hit, by default for good.
+	PerSecond int `json:"per_second,omitempty"`
 	// Phase is Before, AfterEffect or MidBody.
 	Phase string `json:"phase,omitempty"`
 	// Action is Hold, Stall, Status, Reset, Truncate or Malformed; by default what
@@ -90,13 +93,16 @@ type FaultReport struct {
 	Remaining int
 	Completed bool
 	Holding   bool
-	Attempts  []struct {
-		Time       time.Time
-		GapMS      float64 `json:"gap_ms"`      // since the attempt before
-		DeadlineMS float64 `json:"deadline_ms"` // what the client would wait; 0: not told
-		Name       string
-		Hit        bool
-	}
+	Attempts  []Attempt
+}
+
+// Attempt is a call that a fault has seen.
+type Attempt struct {
+	Time       time.Time
+	GapMS      float64 `json:"gap_ms"`      // since the attempt before
+	DeadlineMS float64 `json:"deadline_ms"` // what the client would wait; 0: not told
+	Name       string
+	Hit        bool
 }
 
 // SetFault is a fault that is set.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"cloud.google.com/go/auth/credentials/impersonate"
 	"google.golang.org/api/option"
 	htransport "google.golang.org/api/transport/http"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const cloudPlatformScope = "https://www.googleapis.com/auth/cloud-platform"
@@ -28,8 +31,11 @@ func (c Config) credentials(ctx context.Context) (*auth.Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkUniverse(creds); err != nil || c.ImpersonateServiceAccount == "" {
-		return creds, err
+	if err := c.checkUniverse(creds); err != nil {
+		return nil, err
+	}
+	if c.ImpersonateServiceAccount == "" {
+		return patient(creds), nil
 	}
 	options := &impersonate.CredentialsOptions{
 		TargetPrincipal: c.ImpersonateServiceAccount,
@@ -47,7 +53,38 @@ func (c Config) credentials(ctx context.Context) (*auth.Credentials, error) {
 	if creds, err = impersonate.NewCredentials(options); err != nil {
 		return nil, wrong("impersonate_service_account", "cannot be used: %v", err)
 	}
-	return creds, nil
+	return patient(creds), nil
+}
+
+// patient are credentials that ask for a token again when the token service has a
+// passing fault, which Google's library does not do.
+func patient(creds *auth.Credentials) *auth.Credentials {
+	return auth.NewCredentials(&auth.CredentialsOptions{
+		TokenProvider:          patientTokens{creds},
+		JSON:                   creds.JSON(),
+		ProjectIDProvider:      auth.CredentialsPropertyFunc(creds.ProjectID),
+		QuotaProjectIDProvider: auth.CredentialsPropertyFunc(creds.QuotaProjectID),
+		UniverseDomainProvider: auth.CredentialsPropertyFunc(creds.UniverseDomain),
+	})
+}
+
+type patientTokens struct{ from auth.TokenProvider }
+
+// Token implements auth.TokenProvider. Its errors are gRPC statuses, because gRPC keeps
+// those, while it takes any other error for a refusal and REST for a lost connection.
+func (t patientTokens) Token(ctx context.Context) (token *auth.Token, err error) {
+	err = Retry(ctx, "token", func(ctx context.Context) (err error) {
+		token, err = t.from.Token(ctx)
+		return err
+	})
+	if err == nil {
+		return token, nil
+	}
+	code := Code(err)
+	if !slices.Contains([]codes.Code{codes.Unavailable, codes.Canceled, codes.DeadlineExceeded}, code) {
+		code = codes.Unauthenticated
+	}
+	return nil, status.Errorf(code, "no access token could be had with the credentials: %v", err)
 }
 
 func (c Config) sourceCredentials() (*auth.Credentials, error) {

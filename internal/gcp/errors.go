@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"cloud.google.com/go/auth"
 	"github.com/googleapis/gax-go/v2/apierror"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -21,11 +22,16 @@ import (
 // no call is Unknown; nil is OK.
 func Code(err error) codes.Code {
 	var rest *googleapi.Error
+	var token *auth.Error
 	switch {
 	case err == nil:
 		return codes.OK
 	case errors.As(err, &rest):
 		return codeOfHTTP(rest.Code)
+	case errors.As(err, &token) && token.Temporary():
+		return codes.Unavailable
+	case errors.As(err, &token):
+		return codes.Unauthenticated
 	case errors.Is(err, context.Canceled):
 		return codes.Canceled
 	case errors.Is(err, context.DeadlineExceeded):

@@ -61,6 +61,8 @@ var (
 // server names a delay or a rate limit: exhausted quota does not refill in
 // minutes. A call that is not listed is sent once, whatever is answered.
 var retries = map[string]policy{
+	"token": read, // of the credentials; each answer is another token, and all are good
+
 	"vertex.models.get":               read,
 	"vertex.models.list":              read,
 	"vertex.models.listVersions":      read,
@@ -115,14 +117,19 @@ var retries = map[string]policy{
 const (
 	firstDelay = 500 * time.Millisecond
 	maxDelay   = 20 * time.Second
+	// firstCrowdDelay is that of a caller who met a rate limit, most often one of many
+	// who did at the same moment and were told the same: they spread out over it, and
+	// over twice of it next time, instead of coming back as one.
+	firstCrowdDelay = 2 * time.Second
 	// refusedBudget is for an address at which nothing listens: a wrong one, or
 	// an emulator that is not running. Google's load balancers always listen.
 	refusedBudget = 8 * time.Second
 )
 
 // Retry runs fn, and again while the retry table allows it for this call, with
-// exponential delays under full jitter. It returns fn's last error; when ctx ends
-// during a delay that is still the server's error, not the context's.
+// exponential delays under full jitter, which come on top of a delay that the
+// server asked for. It returns fn's last error; when ctx ends during a delay that is
+// still the server's error, not the context's.
 func Retry(ctx context.Context, call string, fn func(context.Context) error) error {
 	p := retries[call]
 	start := time.Now()
@@ -132,10 +139,10 @@ func Retry(ctx context.Context, call string, fn func(context.Context) error) err
 		if err == nil || ctx.Err() != nil || !p.allows(err) {
 			return err
 		}
-		pause := rand.N(delay)
-		if asked := retryDelay(err); asked > 0 {
-			pause = asked + rand.N(firstDelay)
+		if isRateLimit(err) {
+			delay = max(delay, firstCrowdDelay)
 		}
+		pause := retryDelay(err) + rand.N(delay)
 		budget := p.budget
 		if isRefused(err) {
 			budget = min(budget, refusedBudget)
@@ -179,14 +186,22 @@ func lingering(ctx context.Context, grace time.Duration) (context.Context, conte
 func (p policy) allows(err error) bool {
 	code := Code(err)
 	if code == codes.ResourceExhausted {
-		return p.budget > 0 && (retryDelay(err) > 0 || slices.Contains([]string{"RATE_LIMIT_EXCEEDED", "rateLimitExceeded"}, Reason(err)))
+		return p.budget > 0 && (retryDelay(err) > 0 || slices.Contains(rateLimits, Reason(err)))
 	}
 	// A REST conflict is ALREADY_EXISTS by its number; BigQuery's own reasons for
 	// passing faults come with 4xx numbers too.
-	if p.budget > 0 && slices.Contains([]string{"backendError", "internalError", "rateLimitExceeded", "jobRateLimitExceeded"}, Reason(err)) {
+	if p.budget > 0 && slices.Contains(append([]string{"backendError", "internalError"}, rateLimits...), Reason(err)) {
 		return true
 	}
 	return slices.Contains(p.codes, code)
+}
+
+// rateLimits are the reasons of refusals that end by themselves in seconds: Google's
+// own (google/api/error_reason.proto) and BigQuery's.
+var rateLimits = []string{"RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "jobRateLimitExceeded"}
+
+func isRateLimit(err error) bool {
+	return Code(err) == codes.ResourceExhausted || slices.Contains(rateLimits, Reason(err))
 }
 
 // Sleep waits for d, or until ctx ends and returns its error.

@@ -65,6 +65,10 @@ type Spec struct {
 	// hits the same calls.
 	Probability float64 `json:"probability,omitempty"`
 	Seed        uint64  `json:"seed,omitempty"`
+	// PerSecond, if set, makes the fault a rate limit: as many matching calls pass
+	// in each second, and only those beyond are hit. Times is -1 then, unless it is
+	// given.
+	PerSecond int `json:"per_second,omitempty"`
 	// Phase is after_effect for hold, always mid_body for truncate and malformed,
 	// and before for the others, unless it is given.
 	Phase  Phase  `json:"phase"`
@@ -112,7 +116,8 @@ const maxAttempts = 10_000
 type entry struct {
 	Fault
 	set      *Set
-	taken    int // hits that are due or done
+	taken    int         // hits that are due or done
+	passed   []time.Time // under a rate limit: the calls that passed within the last second
 	holding  int
 	chance   *rand.Rand
 	released chan struct{}
@@ -181,6 +186,9 @@ func (spec *Spec) complete() error {
 	}
 	if spec.Times == 0 {
 		spec.Times = 1
+		if spec.PerSecond > 0 {
+			spec.Times = Always
+		}
 	}
 	if spec.Fraction == 0 {
 		spec.Fraction = 0.5
@@ -205,6 +213,8 @@ func (spec *Spec) complete() error {
 		return fmt.Errorf(`"times" is %d: want a number of calls, or -1 for all`, spec.Times)
 	case spec.Probability < 0 || spec.Probability > 1:
 		return fmt.Errorf(`"probability" is %v: want 0 to 1`, spec.Probability)
+	case spec.PerSecond < 0:
+		return fmt.Errorf(`"per_second" is %d: want how many calls pass in a second`, spec.PerSecond)
 	case spec.Fraction < 0 || spec.Fraction > 1:
 		return fmt.Errorf(`"fraction" is %v: want 0 to 1`, spec.Fraction)
 	case !slices.Contains([]Action{Hold, Stall, Fail, Reset, Truncate, Malformed}, spec.Action):
@@ -301,6 +311,9 @@ func (s *Set) match(ctx context.Context, method, name string) *entry {
 		if due && e.Probability > 0 {
 			due = e.chance.Float64() < e.Probability
 		}
+		if due && e.PerSecond > 0 {
+			due = e.exceeds(time.Now())
+		}
 		if due {
 			e.taken++
 			hit = e
@@ -324,6 +337,17 @@ func (e *entry) attempt(ctx context.Context, name string, hit bool) {
 		a.DeadlineMS = milliseconds(deadline.Sub(a.Time))
 	}
 	e.Attempts = append(e.Attempts, a)
+}
+
+// exceeds reports whether one more call within this second is one too many; if not
+// it passes. A call that is refused does not count against the limit.
+func (e *entry) exceeds(now time.Time) bool {
+	e.passed = slices.DeleteFunc(e.passed, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if len(e.passed) >= e.PerSecond {
+		return true
+	}
+	e.passed = append(e.passed, now)
+	return false
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

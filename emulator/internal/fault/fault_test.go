@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -134,6 +135,45 @@ func TestMiddlewareHoldsHTTPReplies(t *testing.T) {
 	if r.res.StatusCode != http.StatusAccepted || string(body) != "done" || r.res.Header.Get("X-Seen") != "job" {
 		t.Errorf("the released reply: %d %q %v", r.res.StatusCode, body, r.res.Header)
 	}
+}
+
+// A rate limit lets as many calls pass in any second, and those that it refused do
+// not count.
+func TestRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSet()
+		if _, err := s.Add(Spec{Method: "/a/*", PerSecond: 3, Action: Fail, Status: &Status{Code: "RESOURCE_EXHAUSTED"}}); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		call := func(n int) {
+			for range n {
+				_, err := s.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/a/b"}, func(context.Context, any) (any, error) { return "reply", nil })
+				switch status.Code(err) {
+				case codes.OK:
+					got += "+"
+				case codes.ResourceExhausted:
+					got += "-"
+				default:
+					t.Fatal(err)
+				}
+			}
+			got += " "
+		}
+		call(2)
+		time.Sleep(600 * time.Millisecond)
+		call(3)
+		time.Sleep(500 * time.Millisecond) // the first two are out of sight, the third is not
+		call(4)
+		time.Sleep(time.Second)
+		call(4)
+		if want := "++ +-- ++-- +++- "; got != want {
+			t.Errorf("passed %q, want %q", got, want)
+		}
+		if f := s.only(t); f.Seen != 13 || f.Count != 5 || f.Remaining != Always || !f.Completed {
+			t.Errorf("%+v", f)
+		}
+	})
 }
 
 func TestControl(t *testing.T) {
