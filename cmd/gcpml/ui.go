@@ -18,6 +18,8 @@ package main
 //     bottom of the terminal, which is rewritten and gone in the end. Where standard
 //     error is no terminal there is no such line, unless --progress plain asks for
 //     lines: after 10 s, then ever more rarely.
+//   - Advice comes last, a line each that starts with "advice: ". It says what it is
+//     computed from; where nothing can be said there is none.
 //   - No colours, no prompts: a log of CI and a terminal show the same.
 
 import (
@@ -35,6 +37,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
+	"github.com/gcpml/terraform-provider-gcpml/internal/rowpredict"
 	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
 )
 
@@ -127,6 +130,20 @@ func (u *ui) error(err error) {
 }
 
 func (u *ui) hint(text string) { u.line("hint: %s", text) }
+
+// throughput tells how fast predictions came, and what would make that faster.
+func (u *ui) throughput(t *rowpredict.Throughput) {
+	if t.Unread != "" {
+		u.note("what serves the endpoint could not be read, so replicas are not told: %s", t.Unread)
+	}
+	for _, a := range t.Advice {
+		if a.Kind == rowpredict.AdviceRate || a.Kind == rowpredict.AdviceTimeLeft {
+			u.note("%s", a.Text)
+		} else {
+			u.line("advice: %s", a.Text)
+		}
+	}
+}
 
 // BigQuery appends the place within the statement to its message; the place in the
 // file is told instead.
