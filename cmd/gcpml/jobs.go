@@ -214,6 +214,15 @@ type jobText struct {
 	Tables         []string          `json:"referenced_tables,omitempty"`
 	SQL            string            `json:"sql,omitempty"`
 	Stages         []stageText       `json:"query_plan,omitempty"`
+	aiText
+}
+
+// aiText is what BigQuery tells of generative AI functions and of other services that
+// are part of a job's cost, in JSON.
+type aiText struct {
+	Functions []query.Function `json:"gen_ai_functions,omitempty"`
+	Errors    []string         `json:"gen_ai_errors,omitempty"`
+	Services  []query.Service  `json:"external_services,omitempty"`
 }
 
 // stageText is a stage of a query plan in JSON, with times in seconds.
@@ -251,7 +260,7 @@ func (o *jobsOptions) print(w io.Writer, jobs []*query.Info, list bool) error {
 				Job: i.String(), Project: i.Project, Location: i.Location, ID: i.ID, Kind: i.Kind, StatementType: st.StatementType, State: i.State,
 				User: i.User, Seconds: st.Duration.Seconds(), BytesProcessed: st.BytesProcessed, BytesBilled: st.BytesBilled, SlotSeconds: st.SlotTime.Seconds(),
 				CacheHit: st.CacheHit, RowsChanged: st.Affected, ChildJobs: st.ChildJobs, Reservation: st.Reservation, Session: st.Session, Labels: i.Labels,
-				Tables: i.Tables, SQL: i.SQL,
+				Tables: i.Tables, SQL: i.SQL, aiText: aiText{i.Functions, i.FunctionErrors, i.Services},
 			}
 			if !st.Created.IsZero() {
 				t.Created = &st.Created
@@ -345,6 +354,15 @@ func (o *jobsOptions) describe(w io.Writer, i *query.Info) error {
 		field("child jobs", st.ChildJobs)
 	}
 	field("target", st.DDLTarget)
+	for _, f := range i.Functions {
+		field("function", f.Name+": "+functionText(f))
+	}
+	for _, e := range functionErrors(&i.Job) {
+		field("rows failed", e)
+	}
+	for _, v := range i.Services {
+		field("service", v.Name+": "+serviceText(v))
+	}
 	field("reservation", st.Reservation)
 	field("session", st.Session)
 	field("tables", strings.Join(i.Tables, ", "))

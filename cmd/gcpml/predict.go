@@ -30,6 +30,7 @@ type predictOptions struct {
 	propagation time.Duration
 	allowFailed bool
 	runID       string
+	within      time.Duration
 
 	keys         []string
 	into         string
@@ -74,6 +75,12 @@ stopped by --max-error-rate: the work tables gcpml_predict_… in the dataset of
 target are its memory, and jobs that still run are waited for. They keep the rows as
 they were at the beginning; --restart begins anew. BigQuery deletes them after 7 days.
 
+The speed is told with what limits it: predictions per second and replica, rows that
+the endpoint refused with RESOURCE_EXHAUSTED or could not answer in time, and which
+argument of gcpml_vertex_endpoint_deployment to raise. It is computed from this run and
+from what serves the endpoint, if that may be read (aiplatform.endpoints.get); the
+simple form tells it when rows were refused so, or with --target-duration.
+
 A FILE is .csv with a header, .jsonl or .ndjson. Columns that the model takes have its
 types, others pass through. Every value is checked before any job is run.` + "\n\n" + exitHelp
 
@@ -94,7 +101,7 @@ func newPredictCommand(a *app) *cobra.Command {
 			return o.run(cmd.Context(), a, cmd.Flags(), args)
 		},
 	}
-	addGroups(cmd, "gcpml predict --model my_dataset.sentiment --table my_dataset.reviews", optionGroup{"Input", []string{"gcpml predict --model my_dataset.sentiment reviews.jsonl --type day:DATE", "--allow-failed-rows --run-id nightly-2026-01-31", "gcpml predict --model my_dataset.sentiment --query 'SELECT review AS text FROM my_dataset.reviews' --iam-propagation-timeout 2m"}, func(f *pflag.FlagSet) {
+	addGroups(cmd, "gcpml predict --model my_dataset.sentiment --table my_dataset.reviews", optionGroup{"Input", []string{"gcpml predict --model my_dataset.sentiment reviews.jsonl --type day:DATE", "--allow-failed-rows --run-id nightly-2026-01-31", "gcpml predict --model my_dataset.sentiment --query 'SELECT review AS text FROM my_dataset.reviews' --iam-propagation-timeout 2m", "--target-duration 30m"}, func(f *pflag.FlagSet) {
 		f.StringVar(&o.model, "model", "", "`MODEL` to predict with: DATASET.MODEL, PROJECT.DATASET.MODEL or its resource name")
 		f.StringVar(&o.table, "table", "", "`TABLE` whose rows are predicted: DATASET.TABLE or PROJECT.DATASET.TABLE")
 		f.StringVar(&o.query, "query", "", "`SELECT` whose rows are predicted")
@@ -102,6 +109,7 @@ func newPredictCommand(a *app) *cobra.Command {
 		f.BoolVar(&o.allowFailed, "allow-failed-rows", false, "end with exit code 0 although rows have no prediction; with --key also accept rows too large for a request")
 		f.DurationVar(&o.propagation, "iam-propagation-timeout", bqml.DefaultPropagation, "how long a refusal is retried while the role of the connection's service account takes effect")
 		f.StringVar(&o.runID, "run-id", "", "`ID` of this run, to tell it apart from others that ask for the same")
+		f.DurationVar(&o.within, "target-duration", 0, "tell how many replicas of the endpoint it would take to predict all rows within this time, as far as this run tells")
 	}}, optionGroup{"Every row, by key", []string{"--key id --into my_dataset.scores --write merge --max-error-rate 0.02 --report -", "--key id --into my_dataset.scores --chunk-rows 2000 --retries 3 --retry-delay 10s", "--key id --into my_dataset.scores --nullable scores --restart"}, func(f *pflag.FlagSet) {
 		f.StringSliceVar(&o.keys, "key", nil, "`COLUMN`s that name each row, separated by commas")
 		f.StringVar(&o.into, "into", "", "`TABLE` to write to: DATASET.TABLE or PROJECT.DATASET.TABLE, where the model's dataset is")
@@ -143,6 +151,8 @@ func (o *predictOptions) check(flags *pflag.FlagSet, files []string) error {
 		return usagef("--run-id: %w", query.CheckRunID(o.runID))
 	case o.propagation < 0:
 		return usagef("--iam-propagation-timeout cannot be negative")
+	case o.within < 0:
+		return usagef("--target-duration cannot be negative")
 	}
 	if len(o.keys) == 0 {
 		for _, name := range byKey {
@@ -345,17 +355,36 @@ func (p *prediction) print(ctx context.Context, source rowpredict.Source) error 
 	if err != nil {
 		return err
 	}
-	failed := 0
-	summary, err := p.out.Render(p.out, render.Result{
-		Schema: found.Schema, Total: found.Total, Rows: countFailed(found.Schema, found.Rows, &failed),
-	})
+	summary, err := p.out.Render(p.out, render.Result{Schema: found.Schema, Total: found.Total, Rows: found.Rows})
 	if err != nil {
 		return err
 	}
 	if summary.Cut {
 		p.ui.note("%d of %d rows are shown; --max-rows 0 shows all", summary.Written, found.Total)
+	} else if m := found.Measured; p.within > 0 || m.Exhausted+m.OverQuota+m.TimedOut > 0 {
+		p.ui.throughput(p.throughput(ctx, *m, m.Rows, 0))
 	}
-	return p.failedRows(int64(failed), int64(summary.Written)) //nolint:gosec // a number of rows
+	return p.failedRows(found.Measured.Failed, int64(summary.Written)) //nolint:gosec // a number of rows
+}
+
+// readingEndpoint is the most time for reading what serves the endpoint.
+const readingEndpoint = 10 * time.Second
+
+// throughput puts what was measured together with what serves the endpoint. An
+// endpoint that cannot be read only makes the advice say less.
+func (p *prediction) throughput(ctx context.Context, measured rowpredict.Measured, all, left int64) *rowpredict.Throughput {
+	s := rowpredict.Situation{Measured: measured, BatchRows: rowpredict.BatchRows(p.model), Rows: all, Left: left, Within: p.within}
+	var err error
+	if p.model.Custom() {
+		ctx, stop := context.WithTimeout(ctx, readingEndpoint)
+		defer stop()
+		s.Serving, err = p.service.Serving(ctx, p.model.Endpoint)
+	}
+	t := s.Throughput()
+	if err != nil {
+		t.Unread = gcp.Message(err)
+	}
+	return t
 }
 
 // failedRows is how a command ends that left rows without a prediction.
@@ -389,6 +418,7 @@ func (p *prediction) complete(ctx context.Context, source rowpredict.Source) err
 		AllowFailed: p.allowFailed, Restart: p.restart, RunID: p.runID, Base: p.base, Tell: p.ui.note,
 	})
 	if report != nil {
+		report.Throughput = p.throughput(ctx, report.Measured, report.Rows, report.Pending)
 		if err := p.tell(report); err != nil {
 			return err
 		}
@@ -415,6 +445,7 @@ func (p *prediction) tell(r *rowpredict.Report) error {
 	for _, s := range r.Statuses {
 		p.ui.note("%s failed, %s", rows(s.Rows), s)
 	}
+	p.ui.throughput(r.Throughput)
 	if p.report == "" {
 		return nil
 	}

@@ -170,7 +170,7 @@ func prepareScorer(host, project string) (create string, err error) {
 		}}, true},
 		{"POST", vertex + "/endpoints?endpointId=100", object{"displayName": "scorer"}, true},
 		{"POST", vertex + "/endpoints/100:deployModel", object{"trafficSplit": object{"1": 100}, "deployedModel": object{
-			"id": "1", "model": strings.TrimPrefix(vertex, "/v1/") + "/models/scorer",
+			"id": "1", "displayName": "main", "model": strings.TrimPrefix(vertex, "/v1/") + "/models/scorer",
 			"dedicatedResources": object{"machineSpec": object{"machineType": "n1-standard-2"}, "minReplicaCount": 1},
 		}}, true},
 	}
@@ -281,10 +281,25 @@ func TestPredict(t *testing.T) {
 			ts.Fatalf("the tables are %q, want %q", got, want)
 		}
 	}
+	const token = "a token of the tests"
+	// refuse METHOD CODE makes the emulator answer every such call with an error.
+	commands["refuse"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		fault, err := json.Marshal(object{"method": args[0], "times": -1, "action": "status", "status": object{"code": args[1], "message": "refused by the test"}})
+		ts.Check(err)
+		request, err := http.NewRequest(http.MethodPost, "http://"+ts.Getenv("GCPML_EMULATOR_HOST")+"/_emulator/faults", bytes.NewReader(fault))
+		ts.Check(err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		ts.Check(err)
+		response.Body.Close()
+		if response.StatusCode/100 != 2 {
+			ts.Fatalf("the fault was answered %s", response.Status)
+		}
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/predict", Cmds: commands, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			host, stop, err := launchEmulator(bin, t.Output(), scorer.flags()...)
+			host, stop, err := launchEmulator(bin, t.Output(), append(scorer.flags(), "--enable-faults", "--fault-token", token)...)
 			if err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ type reportOptions struct {
 
 func (o *reportOptions) group() optionGroup {
 	return optionGroup{"Report options", []string{"--stats --query-plan --progress plain", "--junit report.xml --report report.json --github"}, func(f *pflag.FlagSet) {
-		f.BoolVar(&o.stats, "stats", false, "tell bytes, slot time and duration of every statement")
+		f.BoolVar(&o.stats, "stats", false, "tell bytes, slot time and duration of every statement, and rows and failures of its generative AI functions")
 		f.BoolVar(&o.queryPlan, "query-plan", false, "tell the stages of every statement")
 		f.StringVar(&o.progress, "progress", "auto", "progress of long jobs on standard error: auto (if it is a terminal), plain (lines) or none")
 		f.StringVar(&o.junit, "junit", "", "write a JUnit report to `FILE`: a test suite per file, a test case per statement")
@@ -106,9 +106,17 @@ type (
 		File      string        `xml:"file,attr"`
 		Line      int           `xml:"line,attr"`
 		Time      string        `xml:"time,attr"`
+		Facts     *junitFacts   `xml:"properties"`
 		Failure   *junitMessage `xml:"failure"`
 		Error     *junitMessage `xml:"error"`
 		Skipped   *struct{}     `xml:"skipped"`
+	}
+	junitFacts struct {
+		All []junitFact `xml:"property"`
+	}
+	junitFact struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
 	}
 	junitMessage struct {
 		Message string `xml:"message,attr"`
@@ -128,6 +136,9 @@ func junit(outcomes []sqlscript.Outcome) ([]byte, error) {
 		s := &all.Suites[len(all.Suites)-1]
 		c := junitCase{
 			Name: fmt.Sprintf("%d: %s", o.Statement.Line, firstLine(o.Statement.SQL)), ClassName: file, File: file, Line: o.Statement.Line, Time: seconds(o.Took),
+		}
+		if o.Job != nil {
+			c.Facts = &junitFacts{factsOf(o.Job)}
 		}
 		s.Tests++
 		s.took += o.Took
@@ -156,6 +167,19 @@ func junit(outcomes []sqlscript.Outcome) ([]byte, error) {
 	return append([]byte(xml.Header), append(text, '\n')...), err
 }
 
+// factsOf is what a job cost, and what its generative AI functions did.
+func factsOf(job *query.Job) []junitFact {
+	st := job.Statistics
+	facts := []junitFact{{"job", job.String()}, {"bytes_processed", fmt.Sprint(st.BytesProcessed)}, {"bytes_billed", fmt.Sprint(st.BytesBilled)}, {"slot_seconds", seconds(st.SlotTime)}}
+	for _, f := range job.Functions {
+		facts = append(facts, junitFact{"gen_ai", f.Name + ": " + functionText(f)})
+	}
+	for _, v := range job.Services {
+		facts = append(facts, junitFact{"external_service", v.Name + ": " + serviceText(v)})
+	}
+	return facts
+}
+
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 
 // firstLine shortens a statement to a name for it.
@@ -173,22 +197,23 @@ func firstLine(sql string) string {
 
 // reportEntry is one statement in the JSON report.
 type reportEntry struct {
-	File           string          `json:"file"`
-	Line           int             `json:"line"`
-	Column         int             `json:"column"`
-	SQL            string          `json:"sql"`
-	Status         string          `json:"status"` // passed, failed or skipped
-	Seconds        float64         `json:"seconds"`
-	Job            string          `json:"job,omitempty"`
-	Attempt        int             `json:"attempt,omitempty"`
-	StatementType  string          `json:"statement_type,omitempty"`
-	BytesProcessed int64           `json:"bytes_processed,omitempty"`
-	BytesBilled    int64           `json:"bytes_billed,omitempty"`
-	SlotSeconds    float64         `json:"slot_seconds,omitempty"`
-	CacheHit       bool            `json:"cache_hit,omitempty"`
-	RowsChanged    int64           `json:"rows_changed,omitempty"`
-	Expectations   int             `json:"expectations,omitempty"`
-	Failures       []reportFailure `json:"failures,omitempty"`
+	File           string  `json:"file"`
+	Line           int     `json:"line"`
+	Column         int     `json:"column"`
+	SQL            string  `json:"sql"`
+	Status         string  `json:"status"` // passed, failed or skipped
+	Seconds        float64 `json:"seconds"`
+	Job            string  `json:"job,omitempty"`
+	Attempt        int     `json:"attempt,omitempty"`
+	StatementType  string  `json:"statement_type,omitempty"`
+	BytesProcessed int64   `json:"bytes_processed,omitempty"`
+	BytesBilled    int64   `json:"bytes_billed,omitempty"`
+	SlotSeconds    float64 `json:"slot_seconds,omitempty"`
+	CacheHit       bool    `json:"cache_hit,omitempty"`
+	RowsChanged    int64   `json:"rows_changed,omitempty"`
+	aiText
+	Expectations int             `json:"expectations,omitempty"`
+	Failures     []reportFailure `json:"failures,omitempty"`
 }
 
 type reportFailure struct {
@@ -216,6 +241,7 @@ func jsonReport(runID string, outcomes []sqlscript.Outcome) ([]byte, error) {
 			st := o.Job.Statistics
 			e.Job, e.Attempt, e.StatementType = o.Job.String(), o.Job.Attempt, st.StatementType
 			e.BytesProcessed, e.BytesBilled, e.SlotSeconds, e.CacheHit, e.RowsChanged = st.BytesProcessed, st.BytesBilled, st.SlotTime.Seconds(), st.CacheHit, st.Affected
+			e.aiText = aiText{o.Job.Functions, o.Job.FunctionErrors, o.Job.Services}
 		}
 		report.Counts[e.Status]++
 		report.Statements = append(report.Statements, e)
@@ -278,6 +304,9 @@ func (o *reportOptions) toGitHub(a *app, outcomes []sqlscript.Outcome) error {
 		billed, message := "", ""
 		if out.Job != nil {
 			billed = bytesText(out.Job.Statistics.BytesBilled)
+			for _, f := range out.Job.Functions {
+				message += cell(f.Name+": "+functionText(f)) + "<br>"
+			}
 		}
 		for _, f := range failuresOf(out) {
 			a.ui.annotate(out.Statement.File(), f)

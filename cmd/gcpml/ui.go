@@ -18,6 +18,8 @@ package main
 //     bottom of the terminal, which is rewritten and gone in the end. Where standard
 //     error is no terminal there is no such line, unless --progress plain asks for
 //     lines: after 10 s, then ever more rarely.
+//   - Advice comes last, a line each that starts with "advice: ". It says what it is
+//     computed from; where nothing can be said there is none.
 //   - No colours, no prompts: a log of CI and a terminal show the same.
 
 import (
@@ -27,6 +29,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +38,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
+	"github.com/gcpml/terraform-provider-gcpml/internal/rowpredict"
 	"github.com/gcpml/terraform-provider-gcpml/internal/sqlscript"
 )
 
@@ -127,6 +131,20 @@ func (u *ui) error(err error) {
 }
 
 func (u *ui) hint(text string) { u.line("hint: %s", text) }
+
+// throughput tells how fast predictions came, and what would make that faster.
+func (u *ui) throughput(t *rowpredict.Throughput) {
+	if t.Unread != "" {
+		u.note("what serves the endpoint could not be read, so replicas are not told: %s", t.Unread)
+	}
+	for _, a := range t.Advice {
+		if a.Kind == rowpredict.AdviceRate || a.Kind == rowpredict.AdviceTimeLeft {
+			u.note("%s", a.Text)
+		} else {
+			u.line("advice: %s", a.Text)
+		}
+	}
+}
 
 // BigQuery appends the place within the statement to its message; the place in the
 // file is told instead.
@@ -290,6 +308,62 @@ func (u *ui) stats(s sqlscript.Statement, job *query.Job) {
 		parts = append(parts, "reservation "+st.Reservation)
 	}
 	u.line("%s:%d:%d: %s, job %s", s.File(), s.Line, s.Column, strings.Join(parts, ", "), job.Reference)
+	for _, f := range job.Functions {
+		u.line("%s:%d:%d: %s: %s", s.File(), s.Line, s.Column, f.Name, functionText(f))
+	}
+	for _, v := range job.Services {
+		u.line("%s:%d:%d: %s: %s", s.File(), s.Line, s.Column, v.Name, serviceText(v))
+	}
+	for _, e := range functionErrors(job) {
+		u.line("%s:%d:%d: rows failed: %s", s.File(), s.Line, s.Column, e)
+	}
+}
+
+// functionText is what is told of a generative AI function, but its name.
+func functionText(f query.Function) string {
+	parts := []string{rows(f.Rows)}
+	for _, n := range []struct {
+		rows int64
+		what string
+	}{{f.Failed, "failed"}, {f.Cached, "from the cache"}, {f.Optimized, "cost-optimized"}} {
+		if n.rows > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.rows, n.what))
+		}
+	}
+	if f.Prompt != "" {
+		parts = append(parts, fmt.Sprintf("prompt %q", f.Prompt))
+	}
+	if f.Optimization != "" {
+		parts = append(parts, f.Optimization)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// functionErrors are what went wrong with rows, each once: those of the job are often
+// those of its functions.
+func functionErrors(job *query.Job) (out []string) {
+	all := job.FunctionErrors
+	for _, f := range job.Functions {
+		all = append(all[:len(all):len(all)], f.Errors...)
+	}
+	for _, e := range all {
+		if !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// serviceText is what is told of the cost of another service, but its name.
+func serviceText(s query.Service) string {
+	parts := []string{bytesText(s.BytesProcessed) + " processed", bytesText(s.BytesBilled) + " billed", fmt.Sprintf("slot time %.1f s", s.SlotSeconds)}
+	if s.ReservedSlots > 0 {
+		parts = append(parts, fmt.Sprintf("%d slots reserved", s.ReservedSlots))
+	}
+	if s.BillingMethod != "" {
+		parts = append(parts, "billed by "+s.BillingMethod)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // stages is --query-plan.

@@ -51,6 +51,12 @@ type Job struct {
 	Tables []string
 	// Stages are those of the query plan, in order.
 	Stages []Stage
+	// Functions are the generative AI functions of the statement, and FunctionErrors
+	// what went wrong with rows of any of them; the job succeeds all the same.
+	Functions      []Function
+	FunctionErrors []string
+	// Services are other services that are part of the cost.
+	Services []Service
 
 	client      *Client
 	destination *bigquery.TableReference // the table of its rows; nil for a script

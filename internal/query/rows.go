@@ -82,6 +82,8 @@ type Rows struct {
 	Schema Schema
 	// Total is the number of rows of the whole result set.
 	Total uint64
+	// Statistics are those of the job.
+	Statistics Statistics
 
 	client *Client
 	job    Reference
@@ -105,7 +107,7 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", j.Reference, err)
 	}
-	return &Rows{Schema: schema, Total: first.total, client: j.client, job: j.Reference, table: j.destination, first: first}, nil
+	return &Rows{Schema: schema, Total: first.total, Statistics: j.Statistics, client: j.client, job: j.Reference, table: j.destination, first: first}, nil
 }
 
 // All streams the rows. A result set of one page came with [Job.Rows]; a larger one

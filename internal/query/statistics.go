@@ -50,6 +50,70 @@ type Stage struct {
 	Steps                      []string
 }
 
+// Function is what BigQuery tells about one generative AI function of a statement
+// (genAiStats.functionStats). Other functions, ML.PREDICT too, are not documented to
+// be among them.
+type Function struct {
+	Name   string `json:"function"`         // AI.GENERATE, …
+	Prompt string `json:"prompt,omitempty"` // as far as BigQuery tells it: 20 characters
+	// Rows were processed. Among them: Failed ones have no result, Cached ones were
+	// served from the cache and Optimized ones by the cost optimized workflow.
+	Rows      int64 `json:"rows"`
+	Failed    int64 `json:"failed_rows"`
+	Cached    int64 `json:"cached_rows"`
+	Optimized int64 `json:"cost_optimized_rows"`
+	// Optimization is what BigQuery says about cost optimization.
+	Optimization string `json:"cost_optimization,omitempty"`
+	// Errors are up to 5 of them, each different, cut at 100 characters.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// Service is the part of a job's cost that another service made
+// (externalServiceCosts).
+type Service struct {
+	Name           string  `json:"service"`
+	BillingMethod  string  `json:"billing_method,omitempty"`
+	BytesProcessed int64   `json:"bytes_processed"`
+	BytesBilled    int64   `json:"bytes_billed"`
+	SlotSeconds    float64 `json:"slot_seconds"`
+	ReservedSlots  int64   `json:"reserved_slots,omitempty"`
+}
+
+func functionsOf(stats *bigquery.GenAiStats) (functions []Function, errors []string) {
+	if stats == nil {
+		return nil, nil
+	}
+	for _, f := range stats.FunctionStats {
+		if f == nil {
+			continue
+		}
+		one := Function{Name: f.FunctionName, Prompt: f.Prompt, Rows: f.NumProcessedRows}
+		if c := f.CacheStats; c != nil {
+			one.Cached = c.NumCacheHitRows
+		}
+		if c := f.CostOptimizationStats; c != nil {
+			one.Optimized, one.Optimization = c.NumCostOptimizedRows, c.Message
+		}
+		if e := f.ErrorStats; e != nil {
+			one.Failed, one.Errors = e.NumFailedRows, e.Errors
+		}
+		functions = append(functions, one)
+	}
+	if stats.ErrorStats != nil {
+		errors = stats.ErrorStats.Errors
+	}
+	return functions, errors
+}
+
+func servicesOf(costs []*bigquery.ExternalServiceCost) (services []Service) {
+	for _, c := range costs {
+		if c != nil {
+			services = append(services, Service{c.ExternalService, c.BillingMethod, c.BytesProcessed, c.BytesBilled, float64(c.SlotMs) / 1000, c.ReservedSlotCount})
+		}
+	}
+	return services
+}
+
 func statistics(job *bigquery.Job) Statistics {
 	if job.Statistics == nil {
 		return Statistics{}
@@ -107,6 +171,8 @@ func (j *Job) describe(remote *bigquery.Job) {
 		}
 	}
 	j.Stages = stagesOf(q)
+	j.Functions, j.FunctionErrors = functionsOf(q.GenAiStats)
+	j.Services = servicesOf(q.ExternalServiceCosts)
 }
 
 func stagesOf(q *bigquery.JobStatistics2) []Stage {

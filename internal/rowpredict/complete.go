@@ -44,6 +44,7 @@ type completion struct {
 	// done and failed count the rows of finished chunks.
 	done, failed int64
 	lastStatus   string
+	measured     Measured
 }
 
 func (c *completion) run(ctx context.Context) (*Report, error) {
@@ -455,7 +456,11 @@ func (c *completion) predictAll(ctx context.Context) error {
 			return err
 		}
 		if len(chunks) > 1 {
-			c.tell("chunk %d of %d: %d of %d rows done, %d without a prediction", i+1, len(chunks), c.done, c.rows, c.failed)
+			left := c.measured.lasting(c.rows - c.huge - c.done)
+			if left != "" {
+				left = ", about " + left + " to go"
+			}
+			c.tell("chunk %d of %d: %d of %d rows done, %d without a prediction%s", i+1, len(chunks), c.done, c.rows, c.failed, left)
 		}
 		if c.failed > 0 && float64(c.failed) > c.MaxErrorRate*float64(c.done) {
 			return &StoppedError{Failed: c.failed, Rows: c.done, Limit: c.MaxErrorRate, Status: c.lastStatus}
@@ -520,6 +525,9 @@ func (c *completion) predictChunk(ctx context.Context, k chunk, before progressO
 		if err != nil {
 			return err
 		}
+		for _, row := range left {
+			c.measured.fail(row.status)
+		}
 		if len(left) == 0 || try == c.Retries || hopeless(left, size) {
 			c.done += max(rows, int64(len(left)))
 			c.failed += int64(len(left))
@@ -567,7 +575,11 @@ func (c *completion) job(ctx context.Context, k chunk, hashes []int64, round, sl
 	r := c.request(sql, append(c.membership(k, hashes), integer("chunk", k.number), integer("round", round), integer("slot", slot))...)
 	r.ID = r.JobID(c.runID, fmt.Sprintf("c%d-r%d-s%d", k.number, round, slot))
 	statistics, err := c.warehouse.Do(ctx, r)
-	return max(statistics.Affected, statistics.Inserted), err
+	rows = max(statistics.Affected, statistics.Inserted)
+	if err == nil {
+		c.measured.job(rows, statistics)
+	}
+	return rows, err
 }
 
 func (c *completion) membership(k chunk, hashes []int64) []*bigquery.QueryParameter {
@@ -600,7 +612,7 @@ func (c *completion) left(ctx context.Context, k chunk, round int64) ([]pending,
 // report counts the rows. When the run was stopped those without a try are pending;
 // else they should have had one, and failed.
 func (c *completion) report(ctx context.Context, stopped bool) (*Report, error) {
-	r := &Report{Model: c.Name.String(), Into: tablePath(c.into), Write: c.Write, RunID: c.runID, Resumed: c.resumed, Statuses: []Status{}}
+	r := &Report{Model: c.Name.String(), Into: tablePath(c.into), Write: c.Write, RunID: c.runID, Resumed: c.resumed, Statuses: []Status{}, Measured: c.measured}
 	sql, err := c.tally()
 	rows, err := c.read(ctx, sql, err)
 	if err != nil {

@@ -14,11 +14,18 @@ import (
 )
 
 // Predictions are rows of ML.PREDICT: OUTPUT columns, remote_model_status and the
-// columns of the input. Total is their number.
+// columns of the input. Total is their number. Measured is complete when Rows were read
+// to their end.
 type Predictions struct {
-	Schema query.Schema
-	Total  uint64
-	Rows   iter.Seq2[query.Row, error]
+	Schema   query.Schema
+	Total    uint64
+	Rows     iter.Seq2[query.Row, error]
+	Measured *Measured
+}
+
+// predictions watches rows that come from jobs which m has counted, or will.
+func predictions(schema query.Schema, total uint64, rows iter.Seq2[query.Row, error], m *Measured) *Predictions {
+	return &Predictions{schema, total, m.watch(schema, rows), m}
 }
 
 // PredictQuery predicts the rows of a source that is a query in one job, once.
@@ -44,7 +51,9 @@ func PredictQuery(ctx context.Context, w Warehouse, name gcp.RemoteModelName, m 
 	if err != nil {
 		return nil, err
 	}
-	return &Predictions{rows.Schema, rows.Total, rows.All(ctx)}, nil
+	measured := &Measured{}
+	measured.job(int64(rows.Total), rows.Statistics) //nolint:gosec // a number of rows
+	return predictions(rows.Schema, rows.Total, rows.All(ctx), measured), nil
 }
 
 // PredictFile predicts the rows of a file, once and in their order, in jobs that
@@ -64,6 +73,7 @@ func PredictFile(ctx context.Context, w Warehouse, name gcp.RemoteModelName, m *
 			return nil, err
 		}
 	}
+	measured := &Measured{}
 	open := func(b batch) (*query.Rows, error) {
 		request := base
 		request.SQL = sql
@@ -72,6 +82,9 @@ func PredictFile(ctx context.Context, w Warehouse, name gcp.RemoteModelName, m *
 		rows, err := w.Open(ctx, request)
 		if err == nil && rows.Total != uint64(b.rows) { //nolint:gosec // not negative
 			err = fmt.Errorf("ML.PREDICT returned %d rows for %d", rows.Total, b.rows)
+		}
+		if err == nil {
+			measured.job(b.rows, rows.Statistics)
 		}
 		return rows, err
 	}
@@ -107,5 +120,5 @@ func PredictFile(ctx context.Context, w Warehouse, name gcp.RemoteModelName, m *
 			}
 		}
 	}
-	return &Predictions{first.Schema, uint64(f.Rows), rows}, nil //nolint:gosec // not negative
+	return predictions(first.Schema, uint64(f.Rows), rows, measured), nil //nolint:gosec // not negative
 }

@@ -18,6 +18,9 @@
 //  4. One statement writes the best try of each row to the target, by key, and the work
 //     tables are dropped.
 //
+// What the jobs took, and what their rows were refused for, is measured on the way.
+// [Advise] makes advice of it, together with what serves the endpoint.
+//
 // The work tables are the whole checkpoint. Their name is derived from what was asked
 // for, so the same command finds them again, on another machine too, and goes on
 // where the one before it was stopped. What is next follows from the journal alone,
@@ -46,6 +49,9 @@ const (
 	// max_batching_rows says otherwise.
 	batchRows = 128
 )
+
+// BatchRows is the most rows that BigQuery puts into one request to the endpoint.
+func BatchRows(m *bqml.Model) int64 { return limitsOf(m.MaxBatchingRows).batch }
 
 // expiryDays is how long the work tables of a run that was given up stay.
 const expiryDays = 7
@@ -129,6 +135,12 @@ type Report struct {
 	Pending int64  `json:"pending"`
 	// Statuses are the reasons of the failed rows, the most frequent first, 5 at most.
 	Statuses []Status `json:"statuses"`
+	// Throughput is nil until somebody who knows the endpoint adds it.
+	Throughput *Throughput `json:"throughput,omitempty"`
+
+	// Measured is what this process saw; an earlier one of the same run may have done
+	// more.
+	Measured Measured `json:"-"`
 }
 
 // Status is a reason why rows have no prediction.
