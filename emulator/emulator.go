@@ -45,6 +45,9 @@ type Options struct {
 	// ModelServers maps container images to model servers: "pattern=URL", where
 	// "*" in the pattern stands for any characters and the URL is a loopback one.
 	ModelServers []string
+	// PublisherModels are files that each hold one PublisherModel of Model Garden in
+	// JSON, as v1beta1 has it. A later one of a name is its newest version.
+	PublisherModels []string
 	// Objects are put into Cloud Storage at the start; their buckets are made.
 	Objects []Object
 	// StorageDir is a folder with one sub-folder for each bucket to start with. It

@@ -64,9 +64,13 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 	s.onClose(work.Close)
 	work.OnEnd(effects.OperationEnded)
 	work.Register(server)
+	garden, err := vertexai.ReadPublisherModels(opts.PublisherModels)
+	if err != nil {
+		return nil, err
+	}
 	vertex := vertexai.New(vertexai.Config{
 		Clock: now, Assume: switches, Names: names, Operations: work, Serving: models, Timeline: timeline,
-		OperationLatency: opts.OperationLatency, DeployLatency: opts.DeployLatency,
+		OperationLatency: opts.OperationLatency, DeployLatency: opts.DeployLatency, PublisherModels: garden,
 	})
 	vertex.Register(server)
 	inv.Add("models", vertex.Models)

@@ -15,6 +15,7 @@ import (
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
 	vertexmodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
+	vertexpublishermodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_publisher_model"
 )
 
 // The one list of what the provider serves.
@@ -31,6 +32,7 @@ var (
 		bqremotemodel.NewDataSource,
 		vertexmodel.New,
 		vertexendpoint.New,
+		vertexpublishermodel.New,
 	}
 
 	functions = providerfunctions.All

@@ -119,3 +119,42 @@ func TestGcloudWalksTheTutorial(t *testing.T) {
 		}
 	}
 }
+
+// gcloud lists the deployments of a publisher model, of the catalogue and of Hugging
+// Face, and knows what is said of one that is not there.
+func TestGcloudReadsModelGarden(t *testing.T) {
+	t.Parallel()
+	file := func(content string) string {
+		name := filepath.Join(t.TempDir(), "model.json")
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	const deploys = `{"multiDeployVertex": {"multiDeployVertex": [
+		{"containerSpec": {"imageUri": "us-docker.pkg.dev/a/b/vllm:1"}, "dedicatedResources": {"machineSpec": {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}, "minReplicaCount": 1}},
+		{"containerSpec": {"imageUri": "us-docker.pkg.dev/a/b/hexllm:1"}, "dedicatedResources": {"machineSpec": {"machineType": "ct5lp-hightpu-4t"}, "minReplicaCount": 1}}]}}`
+	srv := start(t, emulator.Options{PublisherModels: []string{
+		file(`{"name": "publishers/google/models/gemma3", "versionId": "gemma-3-1b-it", "supportedActions": ` + deploys + `}`),
+		file(`{"name": "publishers/hf-qwen/models/qwen2-0.5b", "supportedActions": ` + deploys + `}`),
+	}})
+	g := newGcloud(t, srv)
+	list := func(model string) (string, string, error) {
+		cmd := exec.CommandContext(t.Context(), g.path, "ai", "model-garden", "models", "list-deployment-config", "--model="+model,
+			"--format=csv[no-heading](dedicatedResources.machineSpec.machineType,dedicatedResources.machineSpec.acceleratorType,dedicatedResources.machineSpec.acceleratorCount,containerSpec.imageUri)")
+		cmd.Env = g.env
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		err := cmd.Run()
+		return out.String(), errs.String(), err
+	}
+	for _, model := range []string{"google/gemma3@gemma-3-1b-it", "Qwen/Qwen2-0.5B"} {
+		out, stderr, err := list(model)
+		if want := "g2-standard-12,NVIDIA_L4,1,us-docker.pkg.dev/a/b/vllm:1\nct5lp-hightpu-4t,,,us-docker.pkg.dev/a/b/hexllm:1\n"; err != nil || out != want {
+			t.Errorf("%s: %q, %v, %s", model, out, err, stderr)
+		}
+	}
+	if out, stderr, err := list("google/gemma3@gemma-3-27b-it"); err == nil || !strings.Contains(stderr, "is not a supported model in Model Garden") {
+		t.Errorf("a model that is not there: %q, %v, %s", out, err, stderr)
+	}
+}

@@ -80,6 +80,7 @@ var retries = map[string]policy{
 	"vertex.endpoints.deployModel":    replanned, // DeployedModel.id is ours
 	"vertex.endpoints.undeployModel":  replanned,
 	"vertex.endpoints.mutateDeployed": replanned,
+	"vertex.publisherModels.get":      read,
 	"vertex.operations.get":           read,
 	"vertex.operations.list":          read,
 	"vertex.predict":                  longRead,

@@ -39,6 +39,7 @@ type emulatorFlags struct {
 	iamLag           time.Duration
 	assume           []string
 	modelServers     []string
+	publisherModels  []string
 	storageDir       string
 	enableFaults     bool
 	faultToken       string
@@ -54,6 +55,7 @@ func (f *emulatorFlags) register(cmd *cobra.Command, listen string) {
 	flags.DurationVar(&f.iamLag, "iam-lag", 0, "how long a changed IAM policy takes to have an effect")
 	flags.StringArrayVar(&f.assume, "assume", nil, "pick the other answer to a question of UNKNOWNS.md, as `key=value`; repeatable")
 	flags.StringArrayVar(&f.modelServers, "model-server", nil, "serve a container image (may hold *) from a loopback URL, as `IMAGE=URL`; repeatable")
+	flags.StringArrayVar(&f.publisherModels, "publisher-model", nil, "have a model of Model Garden: a `file` with its PublisherModel in JSON; repeatable")
 	flags.StringVar(&f.storageDir, "storage-dir", "", "`folder` with one sub-folder for each Cloud Storage bucket to start with")
 	flags.BoolVar(&f.enableFaults, "enable-faults", false, "open the parts of /_emulator/ that inject faults, for tests")
 	flags.StringVar(&f.faultToken, "fault-token", os.Getenv(tokenVariable), "the `token` that --enable-faults asks for (default: $"+tokenVariable+", else a random one)")
@@ -74,6 +76,7 @@ func (f *emulatorFlags) options(stderr io.Writer) emulator.Options {
 		IAMLag:           f.iamLag,
 		Assume:           f.assume,
 		ModelServers:     f.modelServers,
+		PublisherModels:  f.publisherModels,
 		StorageDir:       f.storageDir,
 		EnableFaults:     f.enableFaults,
 		FaultToken:       f.faultToken,

@@ -71,7 +71,7 @@ func operationRules() []*annotations.HttpRule {
 
 func notFound(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/v1beta1/") {
-		WriteError(w, codes.Unimplemented, fmt.Sprintf("%s is not implemented by the emulator: of v1beta1 it has only operations; use v1.", r.URL.Path))
+		WriteError(w, codes.Unimplemented, fmt.Sprintf("%s is not implemented by the emulator: of v1beta1 it has only operations and publisher models; use v1.", r.URL.Path))
 		return
 	}
 	WriteError(w, codes.NotFound, fmt.Sprintf("The requested URL %s was not found on this server. What the emulator implements is listed in its README.", r.URL.Path))

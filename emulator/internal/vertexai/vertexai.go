@@ -1,9 +1,9 @@
 // Copyright (c) gcpml contributors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package vertexai is Vertex AI's Model, Endpoint, DeploymentResourcePool and
-// Prediction services, each behind the official generated gRPC interface. It keeps models with their
-// versions, and endpoints with their deployed models and traffic split, in
+// Package vertexai is Vertex AI's Model, Endpoint, DeploymentResourcePool,
+// Prediction and Model Garden services, each behind the official generated gRPC
+// interface. It keeps models with their versions, and endpoints with their deployed models and traffic split, in
 // memory. What changes them goes through long-running operations; an effect is
 // applied, all at once, when its operation completes.
 package vertexai
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	betapb "cloud.google.com/go/aiplatform/apiv1beta1/aiplatformpb"
 	"google.golang.org/grpc"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
@@ -35,6 +36,9 @@ type Config struct {
 	// how long a deployment takes.
 	OperationLatency time.Duration
 	DeployLatency    time.Duration
+	// PublisherModels are what Model Garden has; a later one of a name is its newest
+	// version.
+	PublisherModels []*betapb.PublisherModel
 }
 
 // Service holds the state of the services.
@@ -74,6 +78,8 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	aiplatformpb.RegisterEndpointServiceServer(r, &endpointService{Service: s})
 	aiplatformpb.RegisterDeploymentResourcePoolServiceServer(r, &poolService{Service: s})
 	aiplatformpb.RegisterPredictionServiceServer(r, &predictionService{Service: s})
+	aiplatformpb.RegisterModelGardenServiceServer(r, &gardenServiceV1{Service: s})
+	betapb.RegisterModelGardenServiceServer(r, &gardenService{Service: s})
 }
 
 type modelService struct {
@@ -93,5 +99,15 @@ type poolService struct {
 
 type predictionService struct {
 	aiplatformpb.UnimplementedPredictionServiceServer
+	*Service
+}
+
+type gardenService struct {
+	betapb.UnimplementedModelGardenServiceServer
+	*Service
+}
+
+type gardenServiceV1 struct {
+	aiplatformpb.UnimplementedModelGardenServiceServer
 	*Service
 }
