@@ -115,7 +115,11 @@ func (s *Server) wire(ctx context.Context, opts Options) (http.Handler, error) {
 
 	// The REST face of all gRPC services; then whatever is left is Cloud Storage's
 	// XML API, which owns "/bucket/object".
-	transcoder, err := rest.New(server)
+	connectionsByREST, err := bqconnection.Schema()
+	if err != nil {
+		return nil, err
+	}
+	transcoder, err := rest.New(server, connectionsByREST)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 package matrix_test
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
@@ -252,13 +253,14 @@ func expected(c call, f fault) (outcome, string) {
 	if e, ok := exceptionOf(c, f); ok {
 		return e.outcome, e.reason
 	}
-	rest := c.method[0] != '/'
+	rest := c.method[0] != '/'                               // of BigQuery v2
+	json := rest || strings.HasPrefix(c.method, connections) // called by REST
 	switch {
 	case f.operation != nil && !startsOperation[c.method]:
 		return notApplicable, "the call starts no operation"
 	case c.during == duringRefresh && (f.group == missing || f.group == gone) && c.class == reads:
 		return gonePlanned, "" // what is not found is planned to be made again; see P12
-	case rest && f.group == garbled && c.class != submits && c.class != advises:
+	case json && f.group == garbled && c.class != submits && c.class != advises:
 		return fails, "" // most often the address is wrong, and asking again would only hide that for long
 	case rest && (f.group == inner || f.group == late):
 		return succeeds, "" // it comes with one of BigQuery's reasons that ask for another try

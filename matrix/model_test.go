@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
+	"google.golang.org/api/bigqueryconnection/v1"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"pgregory.net/rapid"
 
@@ -135,11 +135,9 @@ func (h *history) outside(r *rapid.T) {
 			Endpoint: &aiplatformpb.Endpoint{Name: endpoint, Description: "changed outside"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}},
 		})
 	case "describe connection":
-		_, _ = connections.UpdateConnection(ctx, &connectionpb.UpdateConnectionRequest{
-			Name: parent + "us/connections/matrix", Connection: &connectionpb.Connection{Description: "changed outside"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}},
-		})
+		_, _ = connections.Patch(parent+"us/connections/matrix", &bigqueryconnection.Connection{Description: "changed outside"}).UpdateMask("description").Context(ctx).Do()
 	case "delete connection":
-		_ = connections.DeleteConnection(ctx, &connectionpb.DeleteConnectionRequest{Name: parent + "us/connections/matrix"})
+		_, _ = connections.Delete(parent + "us/connections/matrix").Context(ctx).Do()
 	case "drop remote model":
 		bq, err := h.clients.BigQuery(ctx)
 		if err != nil {

@@ -60,7 +60,7 @@ func (p *gcpml) Schema(_ context.Context, _ provider.SchemaRequest, resp *provid
 
 			"vertex_ai_custom_endpoint":           optional("Endpoint of the Vertex AI API, for instance `https://us-central1-aiplatform.googleapis.com/v1/`. It is called by gRPC, so the path must be `/v1/`. Environment: `GOOGLE_VERTEX_AI_CUSTOM_ENDPOINT`."),
 			"big_query_custom_endpoint":           optional("Endpoint of the BigQuery API, for instance `https://bigquery.googleapis.com/bigquery/v2/`. Environment: `GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT`."),
-			"bigquery_connection_custom_endpoint": optional("Endpoint of the BigQuery Connection API, for instance `https://bigqueryconnection.googleapis.com/v1/`. It is called by gRPC. Environment: `GOOGLE_BIGQUERY_CONNECTION_CUSTOM_ENDPOINT`."),
+			"bigquery_connection_custom_endpoint": optional("Endpoint of the BigQuery Connection API, for instance `https://bigqueryconnection.googleapis.com/v1/`. Environment: `GOOGLE_BIGQUERY_CONNECTION_CUSTOM_ENDPOINT`."),
 			"resource_manager_custom_endpoint":    optional("Endpoint of the Resource Manager API, for instance `https://cloudresourcemanager.googleapis.com/v1/`. It is called by gRPC, at version 3, so only its host counts. Environment: `GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT`."),
 			"storage_custom_endpoint":             optional("Endpoint of the Cloud Storage JSON API, for instance `https://storage.googleapis.com/storage/v1/`. Environment: `GOOGLE_STORAGE_CUSTOM_ENDPOINT`."),
 			"emulator_host":                       optional("`host:port` of a gcpml-emulator. Every call goes there, without a credential. Conflicts with credentials and custom endpoints. Environment: `GCPML_EMULATOR_HOST`."),

@@ -12,9 +12,8 @@ import (
 	"testing"
 
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"google.golang.org/api/bigquery/v2"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/api/bigqueryconnection/v1"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
 )
@@ -121,18 +120,16 @@ func remark(t *testing.T, tw *acctest.Twin, incarnation string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := connections.GetConnection(t.Context(), &connectionpb.GetConnectionRequest{Name: name})
+	c, err := connections.Get(name).Context(t.Context()).Do()
 	if err != nil {
 		t.Fatal(err)
 	}
 	mark := regexp.MustCompile(`incarnation=\w+`)
-	if !mark.MatchString(c.GetFriendlyName()) {
-		t.Fatalf("the connection carries no mark: %q", c.GetFriendlyName())
+	if !mark.MatchString(c.FriendlyName) {
+		t.Fatalf("the connection carries no mark: %q", c.FriendlyName)
 	}
-	_, err = connections.UpdateConnection(t.Context(), &connectionpb.UpdateConnectionRequest{
-		Name: name, Connection: &connectionpb.Connection{FriendlyName: mark.ReplaceAllString(c.GetFriendlyName(), "incarnation="+incarnation)},
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"friendly_name"}},
-	})
+	marked := &bigqueryconnection.Connection{FriendlyName: mark.ReplaceAllString(c.FriendlyName, "incarnation="+incarnation)}
+	_, err = connections.Patch(name, marked).UpdateMask("friendlyName").Context(t.Context()).Do()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,6 +85,26 @@ func TestBQWalksTheTutorial(t *testing.T) {
 		t.Errorf("ls --connection: %s", out)
 	}
 
+	key := func() string {
+		var c struct{ KMSKeyName string }
+		if err := json.Unmarshal([]byte(bq.run(t, "--format=json", "show", "--connection", projectID+".us.encrypted")), &c); err != nil {
+			t.Fatal(err)
+		}
+		return c.KMSKeyName
+	}
+	const ring = "projects/k/locations/us/keyRings/r/cryptoKeys/"
+	bq.run(t, "mk", "--connection", "--location=US", "--project_id="+projectID, "--connection_type=CLOUD_RESOURCE", "--kms_key_name="+ring+"one", "encrypted")
+	if got := key(); got != ring+"one" {
+		t.Errorf("mk --connection --kms_key_name: %q", got)
+	}
+	for _, want := range []string{ring + "two", ""} {
+		bq.run(t, "update", "--connection", "--kms_key_name="+want, projectID+".us.encrypted")
+		if got := key(); got != want {
+			t.Errorf("update --connection --kms_key_name=%s: %q", want, got)
+		}
+	}
+	bq.run(t, "rm", "-f", "--connection", projectID+".us.encrypted")
+
 	query := func(sql string) []string { return []string{"--format=json", "query", "--nouse_legacy_sql", sql} }
 	if out, err := bq.try(t, query(remoteModel("bqml_tutorial", "reviews"))...); err == nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "does not have the permission to access") {
 		t.Errorf("CREATE MODEL without a grant: %v %s", err, out)

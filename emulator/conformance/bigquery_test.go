@@ -18,6 +18,7 @@ import (
 	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"cloud.google.com/go/iam/apiv1/iampb"
 	resourcemanager "cloud.google.com/go/resourcemanager/apiv3"
+	"google.golang.org/api/bigqueryconnection/v1"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
@@ -321,6 +322,76 @@ func TestConnectionAndIAMOverREST(t *testing.T) {
 	}
 	if code, p := call(t, srv, "GET", "/v3/projects:search", nil); code != 501 {
 		t.Errorf("search: %d %v", code, p)
+	}
+}
+
+// The REST API of connections has a field that the protos lack.
+func TestConnectionKeyOverREST(t *testing.T) {
+	const key, other = "projects/k/locations/us/keyRings/r/cryptoKeys/one", "projects/k/locations/us/keyRings/r/cryptoKeys/two"
+	srv := start(t, emulator.Options{})
+	client, err := bigqueryconnection.NewService(t.Context(), option.WithEndpoint("http://"+srv.Addr+"/"), option.WithoutAuthentication())
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections, parent := client.Projects.Locations.Connections, "projects/"+projectID+"/locations/us"
+	made := func(key string) *bigqueryconnection.Connection {
+		return &bigqueryconnection.Connection{KmsKeyName: key, CloudResource: &bigqueryconnection.CloudResourceProperties{}}
+	}
+	created, err := connections.Create(parent, made(key)).ConnectionId("c").Context(t.Context()).Do()
+	if err != nil || created.KmsKeyName != key || created.CloudResource.ServiceAccountId == "" {
+		t.Fatalf("create: %+v %v", created, err)
+	}
+	name := parent + "/connections/c"
+	if read, err := connections.Get(name).Context(t.Context()).Do(); err != nil || read.KmsKeyName != key {
+		t.Errorf("get: %+v %v", read, err)
+	}
+	if _, err := connections.Create(parent, made("")).ConnectionId("plain").Context(t.Context()).Do(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := connections.List(parent).PageSize(10).Context(t.Context()).Do()
+	if err != nil || len(list.Connections) != 2 || list.Connections[0].KmsKeyName != key || list.Connections[1].KmsKeyName != "" {
+		t.Errorf("list: %+v %v", list, err)
+	}
+	for _, c := range []struct{ mask, sent, want string }{
+		{"description", other, key}, // not in the mask
+		{"kmsKeyName", other, other},
+		{"description,kms_key_name", key, key},
+		{"kmsKeyName", "", ""},
+		{"kmsKeyName", key, key},
+	} {
+		patched, err := connections.Patch(name, &bigqueryconnection.Connection{KmsKeyName: c.sent}).UpdateMask(c.mask).Context(t.Context()).Do()
+		if err != nil || patched.KmsKeyName != c.want {
+			t.Errorf("patch of %s to %q: %+v %v", c.mask, c.sent, patched, err)
+		}
+	}
+	for _, bad := range []string{"one", key + "/cryptoKeyVersions/1", "//cloudkms.googleapis.com/" + key} {
+		_, err := connections.Create(parent, made(bad)).ConnectionId("bad").Context(t.Context()).Do()
+		wantHTTPError(t, err, 400, "INVALID_ARGUMENT")
+		_, err = connections.Patch(name, &bigqueryconnection.Connection{KmsKeyName: bad}).UpdateMask("kmsKeyName").Context(t.Context()).Do()
+		wantHTTPError(t, err, 400, "INVALID_ARGUMENT")
+	}
+	// An unknown field and a wrong type are errors as before.
+	if code, answer := call(t, srv, "PATCH", "/v1/"+name+"?updateMask=kmsKeyName", map[string]any{"kmsKey": key}); code != 400 || !strings.Contains(fmt.Sprint(answer), `Unknown name "kmsKey"`) {
+		t.Errorf("an unknown field: %d %v", code, answer)
+	}
+	if code, answer := call(t, srv, "PATCH", "/v1/"+name+"?updateMask=kmsKeyName", map[string]any{"kmsKeyName": 1}); code != 400 {
+		t.Errorf("a number as key: %d %v", code, answer)
+	}
+	if all := fmt.Sprint(inventory(t, srv, "connections")); strings.Count(all, "kmsKeyName:"+key) != 1 {
+		t.Errorf("the inventory has %s", all)
+	}
+	// By gRPC the connection is the same, without the field.
+	byGRPC, err := newWarehouse(t, srv).connections.GetConnection(t.Context(), &connectionpb.GetConnectionRequest{Name: name})
+	if err != nil || byGRPC.GetCloudResource().GetServiceAccountId() != created.CloudResource.ServiceAccountId {
+		t.Errorf("by gRPC: %v %v", byGRPC, err)
+	}
+}
+
+func wantHTTPError(t *testing.T, err error, code int, status string) {
+	t.Helper()
+	e, ok := errors.AsType[*googleapi.Error](err)
+	if !ok || e.Code != code || !strings.Contains(e.Body, status) {
+		t.Errorf("got %v, want %d %s", err, code, status)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
+	"google.golang.org/api/bigqueryconnection/v1"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/query"
@@ -95,7 +95,7 @@ func TestConnectionMarker(t *testing.T) {
 			t.Errorf("%q was taken for a marker", text)
 		}
 	}
-	user := connectionOf(&connectionpb.Connection{FriendlyName: "gcpml rocks"})
+	user := connectionOf(&bigqueryconnection.Connection{FriendlyName: "gcpml rocks"})
 	if user.FriendlyName != "gcpml rocks" {
 		t.Errorf("a user's friendly name was lost: %q", user.FriendlyName)
 	}

@@ -12,9 +12,7 @@ import (
 	"strings"
 	"time"
 
-	connection "cloud.google.com/go/bigquery/connection/apiv1"
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/api/bigqueryconnection/v1"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -24,6 +22,8 @@ type ConnectionSpec struct {
 	Name         gcp.Name
 	FriendlyName string // "" leaves the field to gcpml's marker
 	Description  string
+	// KMSKey is the full name of a Cloud KMS key, without a version; "" is Google's own.
+	KMSKey string
 	// Grants are given to the connection's service account.
 	Grants []Grant
 }
@@ -37,6 +37,7 @@ func (g Grant) String() string { return g.Role + " in project " + g.Project }
 type Connection struct {
 	FriendlyName   string // "" while the field holds a marker
 	Description    string
+	KMSKey         string // without version
 	ServiceAccount string // e-mail address
 	// Grants are the roles that the policies of the projects that were asked for give the
 	// service account without a condition, in order. Unread tells, by project, why a
@@ -119,17 +120,13 @@ func (s ConnectionSpec) marker(owner string) gcp.Marker {
 // user's replaces that afterwards. So a create whose answer was lost, in this
 // process or one that was killed, is known for ours.
 func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o Options) (*Connection, error) {
-	client, err := s.clients.Connections(ctx)
-	if err != nil {
-		return nil, err
-	}
 	marker := o.mark(spec.marker(s.clients.OwnershipID()))
-	made, existing, err := s.create(ctx, client, spec, marker)
+	made, existing, err := s.create(ctx, spec, marker)
 	if err != nil {
 		return nil, err
 	}
 	if existing {
-		if found := markerIn(made.GetFriendlyName()); made.GetCloudResource() == nil || !marker.Adoptable(found) {
+		if found := markerIn(made.FriendlyName); made.CloudResource == nil || !marker.Adoptable(found) {
 			return nil, marker.RefuseAdoption("BigQuery connection", spec.Name.String(), found)
 		}
 		o.Progress.tell("adopting connection %s", spec.Name)
@@ -142,8 +139,8 @@ func (s *Service) CreateConnection(ctx context.Context, spec ConnectionSpec, o O
 		}
 		out = connectionOf(made)
 	}
-	if want := spec.friendlyName(marker); made.GetFriendlyName() != want || made.GetDescription() != spec.Description {
-		if made, err = s.patchConnection(ctx, spec.Name, want, spec.Description); err != nil {
+	if mask := spec.changes(out, marker); len(mask) > 0 {
+		if made, err = s.patchConnection(ctx, spec, marker, mask); err != nil {
 			return out, err
 		}
 		out = connectionOf(made)
@@ -157,18 +154,19 @@ const idReleasedAfter = 30 * time.Second
 
 // create sends the create; existing tells that the connection returned was there
 // before.
-func (s *Service) create(ctx context.Context, client *connection.Client, spec ConnectionSpec, marker gcp.Marker) (made *connectionpb.Connection, existing bool, err error) {
+func (s *Service) create(ctx context.Context, spec ConnectionSpec, marker gcp.Marker) (made *bigqueryconnection.Connection, existing bool, err error) {
+	client, err := s.clients.Connections(ctx)
+	if err != nil {
+		return nil, false, err
+	}
 	for began := time.Now(); ; {
 		err = gcp.Retry(ctx, "bigqueryconnection.connections.create", func(ctx context.Context) (err error) {
-			made, err = client.CreateConnection(ctx, &connectionpb.CreateConnectionRequest{
-				Parent:       apiName(spec.Name).Parent(),
-				ConnectionId: spec.Name.ID,
-				Connection: &connectionpb.Connection{
-					FriendlyName: markerText(marker),
-					Description:  spec.Description,
-					Properties:   &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{}},
-				},
-			})
+			made, err = client.Create(apiName(spec.Name).Parent(), &bigqueryconnection.Connection{
+				FriendlyName:  markerText(marker),
+				Description:   spec.Description,
+				KmsKeyName:    spec.KMSKey,
+				CloudResource: &bigqueryconnection.CloudResourceProperties{},
+			}).ConnectionId(spec.Name.ID).Context(ctx).Do()
 			return err
 		})
 		if !gcp.IsAlreadyExists(err) {
@@ -191,13 +189,28 @@ func (s ConnectionSpec) friendlyName(m gcp.Marker) string {
 	return markerText(m)
 }
 
+// changes are the fields, as an update mask has them, that are not yet as spec wants.
+// Only those are sent: naming a key again could be an attempt to use it.
+func (s ConnectionSpec) changes(have *Connection, m gcp.Marker) (mask []string) {
+	if have.FriendlyName != s.FriendlyName || s.FriendlyName == "" && markerText(have.Identity.Marker) != markerText(m) {
+		mask = append(mask, "friendlyName")
+	}
+	if have.Description != s.Description {
+		mask = append(mask, "description")
+	}
+	if have.KMSKey != s.KMSKey {
+		mask = append(mask, "kmsKeyName")
+	}
+	return mask
+}
+
 // GetConnection reads a connection, and the roles of its service account in the projects.
 func (s *Service) GetConnection(ctx context.Context, name gcp.Name, projects ...string) (*Connection, error) {
 	found, err := s.getConnection(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if found.GetCloudResource() == nil {
+	if found.CloudResource == nil {
 		return nil, fmt.Errorf("connection %s is not of type CLOUD_RESOURCE, the only one through which BigQuery calls Vertex AI", name)
 	}
 	out := connectionOf(found)
@@ -214,7 +227,7 @@ func (s *Service) GetConnection(ctx context.Context, name gcp.Name, projects ...
 	return out, nil
 }
 
-// UpdateConnection brings friendly name and description to spec, gives the grants in
+// UpdateConnection brings friendly name, description and key to spec, gives the grants in
 // add and takes the ones in remove. The returned connection is what the server has,
 // also together with an error; nil if it is not known. granted are those of add that
 // the account did not have before.
@@ -229,8 +242,8 @@ func (s *Service) UpdateConnection(ctx context.Context, spec ConnectionSpec, add
 		}
 	}
 	marker := o.mark(spec.marker(s.clients.OwnershipID()))
-	if out.FriendlyName != spec.FriendlyName || out.Description != spec.Description || spec.FriendlyName == "" && out.Identity.Marker != marker {
-		patched, err := s.patchConnection(ctx, spec.Name, spec.friendlyName(marker), spec.Description)
+	if mask := spec.changes(out, marker); len(mask) > 0 {
+		patched, err := s.patchConnection(ctx, spec, marker, mask)
 		if err != nil {
 			return out, nil, err
 		}
@@ -304,7 +317,7 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 	// Each connection has an account of its own. If that is ours and the mark is not,
 	// another state has taken the connection over, and the grants with it; without
 	// two marks to compare it is ours.
-	same := found != nil && made.ServiceAccount != "" && found.GetCloudResource().GetServiceAccountId() == made.ServiceAccount
+	same := found != nil && made.ServiceAccount != "" && accountOf(found) == made.ServiceAccount
 	takenOver := foreign && same
 	if same && (made.Incarnation == "" || connectionOf(found).Identity.Marker.Incarnation == "") {
 		foreign, takenOver = false, false
@@ -327,7 +340,8 @@ func (s *Service) DeleteConnection(ctx context.Context, name gcp.Name, made Made
 		return err
 	}
 	err = gcp.Retry(ctx, "bigqueryconnection.connections.delete", func(ctx context.Context) error {
-		return client.DeleteConnection(ctx, &connectionpb.DeleteConnectionRequest{Name: apiName(name).String()})
+		_, err := client.Delete(apiName(name).String()).Context(ctx).Do()
+		return err
 	})
 	if gcp.IsNotFound(err) {
 		return gone(err, func() error { _, err := s.getConnection(ctx, name); return err })
@@ -363,29 +377,29 @@ func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection,
 	return nil
 }
 
-func (s *Service) getConnection(ctx context.Context, name gcp.Name) (found *connectionpb.Connection, err error) {
+func (s *Service) getConnection(ctx context.Context, name gcp.Name) (found *bigqueryconnection.Connection, err error) {
 	client, err := s.clients.Connections(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = gcp.Retry(ctx, "bigqueryconnection.connections.get", func(ctx context.Context) (err error) {
-		found, err = client.GetConnection(ctx, &connectionpb.GetConnectionRequest{Name: apiName(name).String()})
+		found, err = client.Get(apiName(name).String()).Context(ctx).Do()
 		return err
 	})
 	return found, err
 }
 
-func (s *Service) patchConnection(ctx context.Context, name gcp.Name, friendlyName, description string) (patched *connectionpb.Connection, err error) {
+// patchConnection brings the fields of the mask to spec. One that is in the mask and
+// empty is cleared.
+func (s *Service) patchConnection(ctx context.Context, spec ConnectionSpec, marker gcp.Marker, mask []string) (patched *bigqueryconnection.Connection, err error) {
 	client, err := s.clients.Connections(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = gcp.Retry(ctx, "bigqueryconnection.connections.update", func(ctx context.Context) (err error) {
-		patched, err = client.UpdateConnection(ctx, &connectionpb.UpdateConnectionRequest{
-			Name:       apiName(name).String(),
-			Connection: &connectionpb.Connection{FriendlyName: friendlyName, Description: description},
-			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"friendly_name", "description"}},
-		})
+		patched, err = client.Patch(apiName(spec.Name).String(), &bigqueryconnection.Connection{
+			FriendlyName: spec.friendlyName(marker), Description: spec.Description, KmsKeyName: spec.KMSKey,
+		}).UpdateMask(strings.Join(mask, ",")).Context(ctx).Do()
 		return err
 	})
 	return patched, err
@@ -400,14 +414,23 @@ func apiName(n gcp.Name) gcp.Name {
 
 func (c *Connection) member() string { return "serviceAccount:" + c.ServiceAccount }
 
-func connectionOf(c *connectionpb.Connection) *Connection {
+// accountOf is the service account of a connection, "" if it is of another type.
+func accountOf(c *bigqueryconnection.Connection) string {
+	if c.CloudResource == nil {
+		return ""
+	}
+	return c.CloudResource.ServiceAccountId
+}
+
+func connectionOf(c *bigqueryconnection.Connection) *Connection {
 	out := &Connection{
-		FriendlyName:   c.GetFriendlyName(),
-		Description:    c.GetDescription(),
-		ServiceAccount: c.GetCloudResource().GetServiceAccountId(),
-		Identity:       Identity{Marker: markerIn(c.GetFriendlyName()), Created: c.GetCreationTime()},
+		FriendlyName:   c.FriendlyName,
+		Description:    c.Description,
+		ServiceAccount: accountOf(c),
+		Identity:       Identity{Marker: markerIn(c.FriendlyName), Created: c.CreationTime},
 		Unread:         map[string]error{},
 	}
+	out.KMSKey, _, _ = strings.Cut(c.KmsKeyName, "/cryptoKeyVersions/")
 	if out.Identity.Marker != (gcp.Marker{}) {
 		out.FriendlyName = ""
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"cloud.google.com/go/iam/apiv1/iampb"
+	"google.golang.org/api/bigqueryconnection/v1"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -58,6 +58,37 @@ func TestConnectionLifecycle(t *testing.T) {
 	}
 	if err := s.DeleteConnection(t.Context(), want.Name, made); err != nil {
 		t.Errorf("a connection that is gone: %v", err)
+	}
+}
+
+// A key is set, exchanged and taken off in place, and not named again by a change of
+// something else. A version that is shown is not a part of its name.
+func TestConnectionKey(t *testing.T) {
+	f := newFake(t)
+	s := f.service(t, "")
+	const key = "projects/k/locations/us/keyRings/r/cryptoKeys/"
+	want := connectionSpec()
+	want.Grants, want.KMSKey = nil, key+"one"
+	if c, err := s.CreateConnection(t.Context(), want, Options{Incarnation: "abc"}); err != nil || c.KMSKey != key+"one" || len(f.masks) != 0 {
+		t.Fatalf("created %+v with patches %v: %v", c, f.masks, err)
+	}
+	f.connections[connectionName].KmsKeyName += "/cryptoKeyVersions/3"
+	if c, err := s.GetConnection(t.Context(), want.Name); err != nil || c.KMSKey != key+"one" {
+		t.Errorf("read %+v: %v", c, err)
+	}
+	for _, step := range []struct{ description, key, mask string }{
+		{"text", key + "one", "description"},
+		{"text", key + "two", "kmsKeyName"},
+		{"", "", "description,kmsKeyName"},
+		{"", "", ""},
+		{"", key + "one", "kmsKeyName"},
+	} {
+		f.masks = nil
+		want.Description, want.KMSKey = step.description, step.key
+		c, _, err := s.UpdateConnection(t.Context(), want, nil, nil, Options{Incarnation: "abc"})
+		if err != nil || c.KMSKey != step.key || c.Description != step.description || c.Identity.Marker.Incarnation != "abc" || strings.Join(f.masks, " ") != step.mask {
+			t.Errorf("%+v: got %+v with patches %v: %v", step, c, f.masks, err)
+		}
 	}
 }
 
@@ -113,14 +144,14 @@ func TestCreateConnectionWhoseAnswerIsLost(t *testing.T) {
 func TestForeignConnectionStays(t *testing.T) {
 	f := newFake(t)
 	s := f.service(t, "team-a")
-	f.connections[connectionName] = &connectionpb.Connection{FriendlyName: "theirs", CreationTime: 7, Properties: &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{ServiceAccountId: "other"}}}
+	f.connections[connectionName] = &bigqueryconnection.Connection{FriendlyName: "theirs", CreationTime: 7, CloudResource: &bigqueryconnection.CloudResourceProperties{ServiceAccountId: "other"}}
 	if _, err := s.CreateConnection(t.Context(), connectionSpec(), Options{}); err == nil {
 		t.Error("a connection of somebody else was adopted")
 	}
 	if err := s.DeleteConnection(t.Context(), connectionSpec().Name, MadeConnection{Incarnation: "abc", Created: 1}); !errors.Is(err, ErrForeign) || len(f.connections) != 1 {
 		t.Errorf("a connection of somebody else: %v", err)
 	}
-	f.connections[connectionName] = &connectionpb.Connection{Properties: &connectionpb.Connection_Spark{}}
+	f.connections[connectionName] = &bigqueryconnection.Connection{Spark: &bigqueryconnection.SparkProperties{}}
 	if _, err := s.GetConnection(t.Context(), connectionSpec().Name); err == nil || !strings.Contains(err.Error(), "CLOUD_RESOURCE") {
 		t.Errorf("a connection of another type: %v", err)
 	}

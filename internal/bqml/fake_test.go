@@ -19,15 +19,14 @@ import (
 	"time"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
 	bigquery "google.golang.org/api/bigquery/v2"
+	"google.golang.org/api/bigqueryconnection/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -35,12 +34,12 @@ import (
 // fake is as much of Google Cloud as this package calls, on one port, as Google's
 // documentation describes it. Its switches make it fail in the ways that matter.
 type fake struct {
-	connectionpb.UnimplementedConnectionServiceServer
 	aiplatformpb.UnimplementedEndpointServiceServer
 	resourcemanagerpb.UnimplementedProjectsServer
 
 	mu          sync.Mutex
-	connections map[string]*connectionpb.Connection
+	connections map[string]*bigqueryconnection.Connection
+	masks       []string // of the patches of connections
 	endpoints   map[string]*aiplatformpb.Endpoint
 	policy      *iampb.Policy
 	datasets    map[string]string // id → location
@@ -63,7 +62,7 @@ const account = "bqcx-1-abcd@gcp-sa-bigquery-condel.iam.gserviceaccount.com"
 func newFake(t *testing.T) *fake {
 	t.Helper()
 	return &fake{
-		connections: map[string]*connectionpb.Connection{},
+		connections: map[string]*bigqueryconnection.Connection{},
 		endpoints: map[string]*aiplatformpb.Endpoint{
 			"projects/p/locations/us-central1/endpoints/one":       {},
 			"projects/p/locations/us-central1/endpoints/two":       {},
@@ -80,7 +79,6 @@ func newFake(t *testing.T) *fake {
 func (f *fake) service(t *testing.T, owner string) *Service {
 	t.Helper()
 	g := grpc.NewServer()
-	connectionpb.RegisterConnectionServiceServer(g, f)
 	aiplatformpb.RegisterEndpointServiceServer(g, f)
 	resourcemanagerpb.RegisterProjectsServer(g, f)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,59 +109,6 @@ func (f *fake) service(t *testing.T, owner string) *Service {
 func (f *fake) now() int64 {
 	f.sequence++
 	return time.Now().UnixMilli() + f.sequence // distinct and increasing
-}
-
-func (f *fake) CreateConnection(_ context.Context, r *connectionpb.CreateConnectionRequest) (*connectionpb.Connection, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	name := r.GetParent() + "/connections/" + r.GetConnectionId()
-	if f.connections[name] != nil {
-		return nil, status.Errorf(codes.AlreadyExists, "Already Exists: Connection %s", name)
-	}
-	c := proto.CloneOf(r.GetConnection())
-	c.Name, c.CreationTime = name, f.now()
-	c.GetCloudResource().ServiceAccountId = account
-	f.connections[name] = c
-	if f.createConnLost {
-		f.createConnLost = false
-		return nil, status.Error(codes.Unavailable, "connection reset")
-	}
-	return proto.CloneOf(c), nil
-}
-
-func (f *fake) GetConnection(_ context.Context, r *connectionpb.GetConnectionRequest) (*connectionpb.Connection, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c := f.connections[r.GetName()]; c != nil {
-		return proto.CloneOf(c), nil
-	}
-	return nil, status.Errorf(codes.NotFound, "Not found: Connection %s", r.GetName())
-}
-
-func (f *fake) UpdateConnection(_ context.Context, r *connectionpb.UpdateConnectionRequest) (*connectionpb.Connection, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := f.connections[r.GetName()]
-	if c == nil {
-		return nil, status.Errorf(codes.NotFound, "Not found: Connection %s", r.GetName())
-	}
-	if slices.Contains(r.GetUpdateMask().GetPaths(), "friendly_name") {
-		c.FriendlyName = r.GetConnection().GetFriendlyName()
-	}
-	if slices.Contains(r.GetUpdateMask().GetPaths(), "description") {
-		c.Description = r.GetConnection().GetDescription()
-	}
-	return proto.CloneOf(c), nil
-}
-
-func (f *fake) DeleteConnection(_ context.Context, r *connectionpb.DeleteConnectionRequest) (*emptypb.Empty, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.connections[r.GetName()] == nil {
-		return nil, status.Errorf(codes.NotFound, "Not found: Connection %s", r.GetName())
-	}
-	delete(f.connections, r.GetName())
-	return &emptypb.Empty{}, nil
 }
 
 func (f *fake) GetEndpoint(_ context.Context, r *aiplatformpb.GetEndpointRequest) (*aiplatformpb.Endpoint, error) {
@@ -294,7 +239,71 @@ func (f *fake) rest() http.Handler {
 		}
 		return m, patchJSON(m, r)
 	})
+	f.serveConnections(handle)
 	return mux
+}
+
+func (f *fake) serveConnections(handle func(pattern string, h func(w http.ResponseWriter, r *http.Request) (any, error))) {
+	const collection = " /v1/projects/{p}/locations/{l}/connections"
+	find := func(r *http.Request) (string, *bigqueryconnection.Connection, error) {
+		name := strings.TrimPrefix(r.URL.Path, "/v1/")
+		if c := f.connections[name]; c != nil {
+			return name, c, nil
+		}
+		return name, nil, &restError{404, "notFound", "Not found: Connection " + name}
+	}
+	handle("POST"+collection, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		name := strings.TrimPrefix(r.URL.Path, "/v1/") + "/" + r.URL.Query().Get("connectionId")
+		if f.connections[name] != nil {
+			return nil, &restError{409, "alreadyExists", "Already Exists: Connection " + name}
+		}
+		var c bigqueryconnection.Connection
+		if err := json.NewDecoder(r.Body).Decode(&c); err != nil || c.CloudResource == nil {
+			return nil, &restError{400, "badRequest", "The connection has no properties."}
+		}
+		c.Name, c.CreationTime = name, f.now()
+		c.CloudResource.ServiceAccountId = account
+		f.connections[name] = &c
+		if f.createConnLost {
+			f.createConnLost = false
+			return nil, &restError{503, "backendError", "connection reset"}
+		}
+		return &c, nil
+	})
+	handle("GET"+collection+"/{c}", func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		_, c, err := find(r)
+		return c, err
+	})
+	handle("DELETE"+collection+"/{c}", func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		name, _, err := find(r)
+		delete(f.connections, name)
+		return struct{}{}, err
+	})
+	handle("PATCH"+collection+"/{c}", func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		_, c, err := find(r)
+		if err != nil {
+			return nil, err
+		}
+		var patch bigqueryconnection.Connection
+		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+			return nil, &restError{400, "badRequest", err.Error()}
+		}
+		mask := r.URL.Query().Get("updateMask")
+		f.masks = append(f.masks, mask)
+		for field := range strings.SplitSeq(mask, ",") {
+			switch field {
+			case "friendlyName":
+				c.FriendlyName = patch.FriendlyName
+			case "description":
+				c.Description = patch.Description
+			case "kmsKeyName":
+				c.KmsKeyName = patch.KmsKeyName
+			default:
+				return nil, &restError{400, "badRequest", "updateMask: " + field}
+			}
+		}
+		return c, nil
+	})
 }
 
 // patchJSON merges as RFC 7396 says: null removes.

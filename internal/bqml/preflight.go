@@ -93,10 +93,10 @@ func (s *Service) propagation(ctx context.Context, connection gcp.Name, project 
 		p.Account = connectionAccounts // made, and granted its role, by BigQuery
 	} else {
 		c, err := s.getConnection(ctx, connection)
-		if err != nil || c.GetCloudResource().GetServiceAccountId() == "" {
+		if err != nil || accountOf(c) == "" {
 			return p
 		}
-		p.Account = c.GetCloudResource().GetServiceAccountId()
+		p.Account = accountOf(c)
 		if project != "" {
 			p.HasBinding = func(ctx context.Context) (bool, error) {
 				return s.clients.HasBinding(ctx, project, "serviceAccount:"+p.Account)

@@ -14,10 +14,10 @@ import (
 
 	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	"cloud.google.com/go/auth"
-	connection "cloud.google.com/go/bigquery/connection/apiv1"
 	resourcemanager "cloud.google.com/go/resourcemanager/apiv3"
 	"cloud.google.com/go/resourcemanager/apiv3/resourcemanagerpb"
 	"google.golang.org/api/bigquery/v2"
+	"google.golang.org/api/bigqueryconnection/v1"
 	"google.golang.org/api/option"
 	"google.golang.org/api/storage/v1"
 	gtransport "google.golang.org/api/transport/grpc"
@@ -139,15 +139,17 @@ func (c *Clients) Predictions(ctx context.Context, location string) (*aiplatform
 	})
 }
 
-// Connections returns the client for BigQuery connections.
-func (c *Clients) Connections(ctx context.Context) (*connection.Client, error) {
-	return once(c, "BigQuery connections", func() (*connection.Client, func() error, error) {
-		k, err := connection.NewClient(detached(ctx), c.grpcOptions(c.host(c.config.BigQueryConnectionEndpoint, "bigqueryconnection"))...)
+// Connections returns the client for BigQuery connections. It is that of the REST
+// API: the protos of the gRPC one lack kmsKeyName.
+func (c *Clients) Connections(ctx context.Context) (*bigqueryconnection.ProjectsLocationsConnectionsService, error) {
+	// The version is a part of the client's paths.
+	base := c.base(strings.TrimSuffix(c.config.BigQueryConnectionEndpoint, "v1/"), "bigqueryconnection", "/")
+	return restClient(ctx, c, "BigQuery connections", base, func(ctx context.Context, o ...option.ClientOption) (*bigqueryconnection.ProjectsLocationsConnectionsService, error) {
+		s, err := bigqueryconnection.NewService(ctx, o...)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		k.CallOptions = &connection.CallOptions{}
-		return k, k.Close, nil
+		return s.Projects.Locations.Connections, nil
 	})
 }
 

@@ -353,12 +353,13 @@ func (c Config) checkEndpoints() error {
 		setting string
 		value   string
 		path    string
+		byGRPC  bool
 	}{
-		{"vertex_ai_custom_endpoint", c.VertexAIEndpoint, "/v1/"},
-		{"big_query_custom_endpoint", c.BigQueryEndpoint, "/bigquery/v2/"},
-		{"bigquery_connection_custom_endpoint", c.BigQueryConnectionEndpoint, "/v1/"},
-		{"resource_manager_custom_endpoint", c.ResourceManagerEndpoint, "/v1/"},
-		{"storage_custom_endpoint", c.StorageEndpoint, "/storage/v1/"},
+		{"vertex_ai_custom_endpoint", c.VertexAIEndpoint, "/v1/", true},
+		{"big_query_custom_endpoint", c.BigQueryEndpoint, "/bigquery/v2/", false},
+		{"bigquery_connection_custom_endpoint", c.BigQueryConnectionEndpoint, "/v1/", false},
+		{"resource_manager_custom_endpoint", c.ResourceManagerEndpoint, "/v1/", true},
+		{"storage_custom_endpoint", c.StorageEndpoint, "/storage/v1/", false},
 	}
 	loopback, scheme, remote := "", "", ""
 	for _, e := range endpoints {
@@ -370,13 +371,12 @@ func (c Config) checkEndpoints() error {
 			return wrong(e.setting, "conflicts with emulator_host (%s), which sends every call to the emulator: unset one of the two", emulatorVariable)
 		}
 		u, err := url.Parse(e.value)
-		byGRPC := e.path == "/v1/"
 		switch {
 		case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "":
 			return wrong(e.setting, "%q is not a URL of the form https://HOST%s", e.value, e.path)
 		case !strings.HasSuffix(u.Path, e.path):
 			return wrong(e.setting, "%q must end in %q", e.value, e.path)
-		case byGRPC && u.Path != e.path:
+		case e.byGRPC && u.Path != e.path:
 			return wrong(e.setting, "the path of %q must be %q: the API is called by gRPC, which knows no path prefix", e.value, e.path)
 		case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 			return wrong(e.setting, "%q must start with https:// (plain http is for loopback addresses only)", e.value)

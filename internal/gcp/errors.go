@@ -5,14 +5,15 @@ package gcp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"cloud.google.com/go/auth"
 	"github.com/googleapis/gax-go/v2/apierror"
 	"google.golang.org/api/googleapi"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -27,7 +28,7 @@ func Code(err error) codes.Code {
 	case err == nil:
 		return codes.OK
 	case errors.As(err, &rest):
-		return codeOfHTTP(rest.Code)
+		return codeOfREST(rest)
 	case errors.As(err, &token) && token.Temporary():
 		return codes.Unavailable
 	case errors.As(err, &token):
@@ -44,6 +45,17 @@ func Code(err error) codes.Code {
 		return codes.Unavailable
 	}
 	return codes.Unknown
+}
+
+// codeOfREST is the code that an answer names, which tells more than its number:
+// 409 is ALREADY_EXISTS as well as ABORTED. Answers of BigQuery often name none.
+func codeOfREST(e *googleapi.Error) codes.Code {
+	var answer struct{ Error struct{ Status string } }
+	var named codes.Code
+	if json.Unmarshal([]byte(e.Body), &answer) == nil && named.UnmarshalJSON([]byte(strconv.Quote(answer.Error.Status))) == nil && named != codes.OK {
+		return named
+	}
+	return codeOfHTTP(e.Code)
 }
 
 // codeOfHTTP maps an HTTP status as google/rpc/code.proto does.
@@ -134,15 +146,12 @@ func Message(err error) string {
 func retryDelay(err error) time.Duration {
 	var rest *googleapi.Error
 	if errors.As(err, &rest) {
-		d, _ := time.ParseDuration(rest.Header.Get("Retry-After") + "s")
-		return d
-	}
-	if s, ok := status.FromError(err); ok {
-		for _, detail := range s.Details() {
-			if info, ok := detail.(*errdetails.RetryInfo); ok {
-				return info.GetRetryDelay().AsDuration()
-			}
+		if d, err := time.ParseDuration(rest.Header.Get("Retry-After") + "s"); err == nil {
+			return d
 		}
+	}
+	if api, ok := apierror.FromError(err); ok {
+		return api.Details().RetryInfo.GetRetryDelay().AsDuration()
 	}
 	return 0
 }

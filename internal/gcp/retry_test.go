@@ -56,8 +56,15 @@ func TestRetryTable(t *testing.T) {
 		"quota without a delay":        {"vertex.endpoints.deployModel", status.Error(codes.ResourceExhausted, "quota"), false},
 		"rate limit with a delay":      {"vertex.endpoints.deployModel", after3s, true},
 		"rate limit by reason":         {"bigquery.jobs.insert", &googleapi.Error{Code: 403, Errors: []googleapi.ErrorItem{{Reason: "rateLimitExceeded"}}}, true},
-		"duplicate job":                {"bigquery.jobs.insert", &googleapi.Error{Code: 409, Errors: []googleapi.ErrorItem{{Reason: "duplicate"}}}, false},
-		"a call that is not listed":    {"vertex.unheardOf", status.Error(codes.Unavailable, "x"), false},
+		"update, conflict over REST":   {"bigqueryconnection.connections.update", &googleapi.Error{Code: 409, Body: `{"error": {"code": 409, "status": "ABORTED"}}`}, true},
+		"create, taken over REST":      {"bigqueryconnection.connections.create", &googleapi.Error{Code: 409, Body: `{"error": {"code": 409, "status": "ALREADY_EXISTS"}}`}, false},
+		"rate limit over REST": {"bigqueryconnection.connections.get", &googleapi.Error{Code: 429, Body: `{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [
+			{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}]}}`}, true},
+		"rate limit over REST by reason": {"bigqueryconnection.connections.get", &googleapi.Error{Code: 429, Body: `{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [
+			{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com"}]}}`}, true},
+		"quota over REST":           {"bigqueryconnection.connections.get", &googleapi.Error{Code: 429, Body: `{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}`}, false},
+		"duplicate job":             {"bigquery.jobs.insert", &googleapi.Error{Code: 409, Errors: []googleapi.ErrorItem{{Reason: "duplicate"}}}, false},
+		"a call that is not listed": {"vertex.unheardOf", status.Error(codes.Unavailable, "x"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -301,6 +308,11 @@ func TestCode(t *testing.T) {
 		codes.Aborted:           fmt.Errorf("x: %w", status.Error(codes.Aborted, "etag")),
 		codes.Internal:          &googleapi.Error{Code: 500},
 		codes.ResourceExhausted: &googleapi.Error{Code: 429},
+		// The name says more than the number.
+		codes.FailedPrecondition: &googleapi.Error{Code: 400, Body: `{"error": {"code": 400, "status": "FAILED_PRECONDITION"}}`},
+		// What is not a name of a code says nothing.
+		codes.PermissionDenied: &googleapi.Error{Code: 403, Body: `{"error": {"code": 403, "status": "FORBIDDEN"}}`},
+		codes.Unauthenticated:  &googleapi.Error{Code: 401, Body: `<html>`},
 	} {
 		if got := Code(err); got != want {
 			t.Errorf("Code(%v) = %v, want %v", err, got, want)

@@ -139,6 +139,13 @@ func (w *wire) call(t *testing.T, c *Clients) (rest, rpc map[string]string) {
 	if _, err := bq.Datasets.List("p").Context(t.Context()).Do(); err != nil {
 		t.Fatal(err)
 	}
+	connections, err := c.Connections(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connections.Get("projects/p/locations/us/connections/c").Context(t.Context()).Do(); err != nil {
+		t.Fatal(err)
+	}
 	models, err := c.Models(t.Context(), "europe-west4")
 	if err != nil {
 		t.Fatal(err)
@@ -148,9 +155,15 @@ func (w *wire) call(t *testing.T, c *Clients) (rest, rpc map[string]string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last := w.http[len(w.http)-1]
-	for i := len(w.http) - 1; i >= 0 && !strings.Contains(last.URL.Path, "/datasets"); i-- {
-		last = w.http[i]
+	last, connection := w.lastTo("/datasets"), w.lastTo("/v1/projects/p/locations/us/connections/c")
+	// All REST APIs are called alike, each at its own address.
+	for _, key := range []string{"Authorization", "X-Goog-User-Project", "X-Goog-Request-Reason", "User-Agent"} {
+		if got, want := connection.Header.Get(key), last.Header.Get(key); got != want {
+			t.Errorf("%s: %q to connections and %q to BigQuery", key, got, want)
+		}
+	}
+	if domain, ok := strings.CutPrefix(last.URL.Host, "bigquery."); ok && connection.URL.Host != "bigqueryconnection."+domain {
+		t.Errorf("connections were asked at %s, BigQuery at %s", connection.URL, last.URL)
 	}
 	rest, rpc = map[string]string{"host": last.URL.Host}, map[string]string{"host": w.dialled[len(w.dialled)-1]}
 	for key, values := range last.Header {
@@ -160,6 +173,15 @@ func (w *wire) call(t *testing.T, c *Clients) (rest, rpc map[string]string) {
 		rpc[http.CanonicalHeaderKey(key)] = strings.Join(values, ",")
 	}
 	return rest, rpc
+}
+
+// lastTo is the last request with this in its path; there is one.
+func (w *wire) lastTo(path string) *httpCall {
+	i := len(w.http) - 1
+	for i > 0 && !strings.Contains(w.http[i].URL.Path, path) {
+		i--
+	}
+	return w.http[i]
 }
 
 // sent are the bodies that went to a host.
@@ -283,7 +305,7 @@ func TestTokensAreAskedForWithTheScopes(t *testing.T) {
 func TestEveryCustomEndpoint(t *testing.T) {
 	w := newWire(t)
 	clients, err := w.connect(t, Config{
-		AccessToken: "t", BigQueryConnectionEndpoint: "https://conn.example/v1/", ResourceManagerEndpoint: "https://crm.example/v1/", StorageEndpoint: "https://gcs.example/x/storage/v1/",
+		AccessToken: "t", BigQueryConnectionEndpoint: "https://conn.example/y/v1/", ResourceManagerEndpoint: "https://crm.example/v1/", StorageEndpoint: "https://gcs.example/x/storage/v1/",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -313,8 +335,13 @@ func TestEveryCustomEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = connections.GetConnection(t.Context(), nil)
-	if got := strings.Join(w.dialled, " "); got != "crm.example:443 conn.example:443" {
+	if _, err := connections.Get("projects/p/locations/us/connections/c").Context(t.Context()).Do(); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.http[len(w.http)-1].URL; u.Host != "conn.example" || u.Path != "/y/v1/projects/p/locations/us/connections/c" {
+		t.Errorf("connections were asked at %s", u)
+	}
+	if got := strings.Join(w.dialled, " "); got != "crm.example:443" {
 		t.Errorf("gRPC went to %s", got)
 	}
 }

@@ -28,6 +28,7 @@ type model struct {
 	ConnectionID     types.String   `tfsdk:"connection_id"`
 	FriendlyName     types.String   `tfsdk:"friendly_name"`
 	Description      types.String   `tfsdk:"description"`
+	KMSKeyName       types.String   `tfsdk:"kms_key_name"`
 	Roles            types.Set      `tfsdk:"roles"`
 	ProjectRoles     types.Map      `tfsdk:"project_roles"`
 	ServiceAccountID types.String   `tfsdk:"service_account_id"`
@@ -123,6 +124,7 @@ func (m *model) toSpec(ctx context.Context, diags *diag.Diagnostics) bqml.Connec
 		Name:         m.name(),
 		FriendlyName: m.FriendlyName.ValueString(),
 		Description:  m.Description.ValueString(),
+		KMSKey:       m.KMSKeyName.ValueString(),
 		Grants:       m.grants(ctx, diags),
 	}
 }
@@ -134,6 +136,7 @@ func (m *model) fromRemote(c *bqml.Connection, imported bool) {
 	m.ID = types.StringValue(m.name().String())
 	m.FriendlyName = tfkit.StringOrNull(c.FriendlyName, m.FriendlyName)
 	m.Description = tfkit.StringOrNull(c.Description, m.Description)
+	m.KMSKeyName = tfkit.StringOrNull(c.KMSKey, m.KMSKeyName)
 	m.ServiceAccountID = types.StringValue(c.ServiceAccount)
 	own := m.Project.ValueString()
 	switch has := rolesIn(c.Grants, own); {

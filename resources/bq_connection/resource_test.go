@@ -10,14 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/api/bigqueryconnection/v1"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
 )
@@ -130,6 +129,78 @@ func TestAccConnection(t *testing.T) {
 	})
 }
 
+const (
+	key1 = "projects/keys/locations/us/keyRings/ring/cryptoKeys/one"
+	key2 = "projects/keys/locations/us/keyRings/ring/cryptoKeys/two"
+)
+
+// A key is set, exchanged and taken off in place; whoever changes it elsewhere is noticed.
+func TestAccConnectionKey(t *testing.T) {
+	t.Parallel()
+	for name, flags := range map[string][]string{"as documented": nil, "shown with its version": {"--assume", "kms-key-version-in-connection=yes"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			twin := acctest.Start(t, flags...)
+			hcl := func(more string) string {
+				return twin.Config(config("  location = \"US\"\n  connection_id = \"acc\"\n" + more))
+			}
+			with := func(key string) string { return hcl("  kms_key_name = \"" + key + "\"\n") }
+			account := ""
+			remote := func(want string) resource.TestCheckFunc {
+				return func(s *terraform.State) error {
+					connections, err := twin.Clients(t).Connections(t.Context())
+					if err != nil {
+						return err
+					}
+					c, err := connections.Get(fullName).Context(t.Context()).Do()
+					if err != nil {
+						return err
+					}
+					if account == "" {
+						account = c.CloudResource.ServiceAccountId
+					}
+					if key, _, _ := strings.Cut(c.KmsKeyName, "/cryptoKeyVersions/"); key != want || c.CloudResource.ServiceAccountId != account {
+						return fmt.Errorf("the connection has the key %q and the account %s, want %q and %s", c.KmsKeyName, c.CloudResource.ServiceAccountId, want, account)
+					}
+					return nil
+				}
+			}
+			outside := func(key string) func() {
+				return func() {
+					connections, err := twin.Clients(t).Connections(t.Context())
+					if err == nil {
+						_, err = connections.Patch(fullName, &bigqueryconnection.Connection{KmsKeyName: key}).UpdateMask("kmsKeyName").Context(t.Context()).Do()
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			planned := func(change plancheck.ResourceActionType, key knownvalue.Check) resource.ConfigPlanChecks {
+				return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(address, change), plancheck.ExpectKnownValue(address, tfjsonpath.New("kms_key_name"), key),
+				}}
+			}
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Factories,
+				CheckDestroy:             twin.CheckDestroy,
+				Steps: []resource.TestStep{
+					{Config: with(key1), ConfigPlanChecks: planned(plancheck.ResourceActionCreate, knownvalue.StringExact(key1)), Check: remote(key1)},
+					{ResourceName: address, ImportState: true, ImportStateVerify: true},
+					{Config: with(key2), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.StringExact(key2)), Check: remote(key2)},
+					{PreConfig: outside(key1), Config: with(key2), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.StringExact(key2)), Check: remote(key2)},
+					{PreConfig: outside(""), Config: with(key2), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.StringExact(key2)), Check: remote(key2)},
+					// What else changes leaves it.
+					{Config: hcl("  description = \"text\"\n  kms_key_name = \"" + key2 + "\"\n"), Check: remote(key2)},
+					{Config: hcl(""), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.Null()), Check: remote("")},
+					{PreConfig: outside(key1), Config: hcl(""), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.Null()), Check: remote("")},
+					{Config: with(key1), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate, knownvalue.StringExact(key1)), Check: remote(key1)},
+				},
+			})
+		})
+	}
+}
+
 func TestAccConnectionIDFromFriendlyName(t *testing.T) {
 	t.Parallel()
 	twin := acctest.Start(t)
@@ -176,10 +247,8 @@ func TestAccConnectionDrift(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					_, err = connections.UpdateConnection(t.Context(), &connectionpb.UpdateConnectionRequest{
-						Name: fullName, Connection: &connectionpb.Connection{FriendlyName: "theirs", Description: "theirs"},
-						UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"friendly_name", "description"}},
-					})
+					theirs := &bigqueryconnection.Connection{FriendlyName: "theirs", Description: "theirs"}
+					_, err = connections.Patch(fullName, theirs).UpdateMask("friendlyName,description").Context(t.Context()).Do()
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -225,7 +294,7 @@ func TestAccConnectionDisappears(t *testing.T) {
 	remove := func() {
 		connections, err := twin.Clients(t).Connections(t.Context())
 		if err == nil {
-			err = connections.DeleteConnection(t.Context(), &connectionpb.DeleteConnectionRequest{Name: fullName})
+			_, err = connections.Delete(fullName).Context(t.Context()).Do()
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -242,10 +311,8 @@ func TestAccConnectionDisappears(t *testing.T) {
 					remove()
 					connections, err := twin.Clients(t).Connections(t.Context())
 					if err == nil {
-						_, err = connections.CreateConnection(t.Context(), &connectionpb.CreateConnectionRequest{
-							Parent: "projects/" + acctest.Project + "/locations/us", ConnectionId: "acc",
-							Connection: &connectionpb.Connection{Properties: &connectionpb.Connection_CloudResource{CloudResource: &connectionpb.CloudResourceProperties{}}},
-						})
+						theirs := &bigqueryconnection.Connection{CloudResource: &bigqueryconnection.CloudResourceProperties{}}
+						_, err = connections.Create("projects/"+acctest.Project+"/locations/us", theirs).ConnectionId("acc").Context(t.Context()).Do()
 					}
 					if err != nil {
 						t.Fatal(err)
@@ -274,6 +341,9 @@ func TestAccConnectionInvalid(t *testing.T) {
 		{"project number in project_roles", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "123456789012" = ["roles/viewer"] }`, `Invalid project id`},
 		{"bad role of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = ["viewer"] }`, `Invalid role`},
 		{"no roles of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = [] }`, `(?s)at\s+least\s+1`},
+		{"no key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = "my-key"`, `Invalid kms_key_name`},
+		{"empty key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = ""`, `Invalid kms_key_name`},
+		{"version of a key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = "` + key1 + `/cryptoKeyVersions/3"`, `(?s)Version of a key.*cut\s+/cryptoKeyVersions/3\s+off`},
 		{"marker as friendly name", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `friendly_name = "gcpml owner=a"`, `Reserved friendly name`},
 		{"project number", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project = "123456789012"`, `Invalid project id`},
 		{"bad timeout", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `timeouts { create = "soon" }`, `(?i)duration`},
@@ -292,7 +362,7 @@ func TestAccConnectionUnknown(t *testing.T) {
 	t.Parallel()
 	twin := acctest.Start(t)
 	known := map[string]string{
-		"location": `"US"`, "connection_id": `"acc"`, "friendly_name": `"Name"`, "description": `"text"`, "project": `"` + acctest.Project + `"`,
+		"location": `"US"`, "connection_id": `"acc"`, "friendly_name": `"Name"`, "description": `"text"`, "kms_key_name": `"` + key1 + `"`, "project": `"` + acctest.Project + `"`,
 		"roles": `["roles/aiplatform.user"]`, "project_roles": `{ other-project = ["roles/viewer"] }`,
 	}
 	for unknown, value := range known {

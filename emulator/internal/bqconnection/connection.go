@@ -51,6 +51,7 @@ type key struct{ project, location, id string }
 
 type entry struct {
 	connection *connectionpb.Connection // without its name, which depends on switches
+	key        string                   // of Cloud KMS, "" without one
 	account    string
 	policy     *iampb.Policy
 }
@@ -107,6 +108,7 @@ func (s *Server) Inventory() []any {
 	type connection struct {
 		Name           string `json:"name"`
 		ServiceAccount string `json:"serviceAccount"`
+		KMSKeyName     string `json:"kmsKeyName,omitempty"`
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,6 +117,7 @@ func (s *Server) Inventory() []any {
 		all = append(all, connection{
 			fmt.Sprintf("projects/%s/locations/%s/connections/%s", k.project, k.location, k.id),
 			s.connections[k].account,
+			s.connections[k].key,
 		})
 	}
 	return all
@@ -149,8 +152,10 @@ func (s *Server) name(k key) string {
 }
 
 func (s *Server) show(k key) *connectionpb.Connection {
-	c := proto.CloneOf(s.connections[k].connection)
+	e := s.connections[k]
+	c := proto.CloneOf(e.connection)
 	c.Name = s.name(k)
+	showKey(c, s.shownKey(e.key))
 	return c
 }
 
@@ -211,6 +216,9 @@ func (s *Server) CreateConnection(_ context.Context, r *connectionpb.CreateConne
 	default:
 		return nil, status.Error(codes.Unimplemented, "The emulator makes connections of type CLOUD_RESOURCE only.")
 	}
+	if err := checkKey(keyOf(r.GetConnection())); err != nil {
+		return nil, err
+	}
 	k.id = r.GetConnectionId()
 	if k.id == "" {
 		k.id = uuid()
@@ -237,6 +245,7 @@ func (s *Server) add(k key, p project.Project, c *connectionpb.Connection) *entr
 	account := fmt.Sprintf("bqcx-%s-%s@gcp-sa-bigquery-condel.iam.gserviceaccount.com", p.Number, strings.ToLower(rand.Text()[:4]))
 	e := &entry{
 		account: account,
+		key:     keyOf(c),
 		policy:  &iampb.Policy{Version: 1, Etag: []byte{0, 0x20, 0x01}},
 		connection: &connectionpb.Connection{
 			FriendlyName:     c.GetFriendlyName(),
@@ -330,19 +339,23 @@ func (s *Server) UpdateConnection(_ context.Context, r *connectionpb.UpdateConne
 	if len(r.GetUpdateMask().GetPaths()) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "update_mask is required.")
 	}
-	next := proto.CloneOf(e.connection)
+	next, key := proto.CloneOf(e.connection), e.key
 	for _, path := range r.GetUpdateMask().GetPaths() {
 		switch path {
 		case "friendly_name", "friendlyName":
 			next.FriendlyName = r.GetConnection().GetFriendlyName()
 		case "description":
 			next.Description = r.GetConnection().GetDescription()
+		case "kms_key_name", "kmsKeyName":
+			if key = keyOf(r.GetConnection()); checkKey(key) != nil {
+				return nil, checkKey(key)
+			}
 		default:
-			return nil, status.Errorf(codes.InvalidArgument, "update_mask: %q cannot be updated; friendly_name and description can.", path)
+			return nil, status.Errorf(codes.InvalidArgument, "update_mask: %q cannot be updated; friendly_name, description and kms_key_name can.", path)
 		}
 	}
 	next.LastModifiedTime = s.cfg.Clock.Now().UnixMilli()
-	e.connection = next
+	e.connection, e.key = next, key
 	return s.show(k), nil
 }
 

@@ -11,6 +11,9 @@ import (
 	"cloud.google.com/go/bigquery/connection/apiv1/connectionpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/gcpml/terraform-provider-gcpml/emulator/internal/assume"
@@ -122,6 +125,39 @@ func TestBadRequests(t *testing.T) {
 	} {
 		if _, err := s.CreateConnection(t.Context(), c.request); status.Code(err) != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// The key is in the messages as the schema of the REST API says, and every JSON form of
+// it is read.
+func TestKeyInTheSchema(t *testing.T) {
+	schema, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := dynamicpb.NewMessage(schema.Methods().ByName("GetConnection").Output())
+	const key = "projects/k/locations/us/keyRings/r/cryptoKeys/one"
+	for _, text := range []string{`{"kmsKeyName": "` + key + `", "cloudResource": {}}`, `{"cloudResource": {}, "kms_key_name": "` + key + `"}`} {
+		if err := protojson.Unmarshal([]byte(text), message); err != nil {
+			t.Fatal(err)
+		}
+		wire, err := proto.Marshal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c connectionpb.Connection
+		if err := proto.Unmarshal(wire, &c); err != nil || keyOf(&c) != key || c.GetCloudResource() == nil {
+			t.Errorf("%s: %q %v", text, keyOf(&c), err)
+		}
+	}
+	for shown, settings := range map[string][]string{key: nil, key + "/cryptoKeyVersions/1": {"kms-key-version-in-connection=yes"}} {
+		s, _ := server(t, settings...)
+		c := &connectionpb.Connection{Properties: &connectionpb.Connection_CloudResource{}}
+		showKey(c, key)
+		made, err := s.CreateConnection(t.Context(), &connectionpb.CreateConnectionRequest{Parent: "projects/my-project/locations/us", ConnectionId: "c", Connection: c})
+		if err != nil || keyOf(made) != shown {
+			t.Errorf("%v: %q %v", settings, keyOf(made), err)
 		}
 	}
 }

@@ -14,19 +14,34 @@ import (
 	"strings"
 
 	"connectrpc.com/vanguard"
-	"connectrpc.com/vanguard/vanguardgrpc"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // New returns a handler for the REST surface of every service registered on the
-// gRPC server.
-func New(server *grpc.Server) (http.Handler, error) {
+// gRPC server. Of a service whose REST API has more than its protos, wider is the
+// description to use instead.
+func New(server *grpc.Server, wider ...protoreflect.ServiceDescriptor) (http.Handler, error) {
+	schemas := map[string]protoreflect.ServiceDescriptor{}
+	for _, schema := range wider {
+		schemas[string(schema.FullName())] = schema
+	}
+	var services []*vanguard.Service
+	for name := range server.GetServiceInfo() {
+		if schema, ok := schemas[name]; ok {
+			services = append(services, vanguard.NewServiceWithSchema(schema, server))
+			continue
+		}
+		services = append(services, vanguard.NewService(name, server))
+	}
 	opts := []vanguard.TranscoderOption{
 		vanguard.WithCodec(newCodec),
 		vanguard.WithUnknownHandler(http.HandlerFunc(notFound)),
 		vanguard.WithDefaultServiceOptions(
+			vanguard.WithTargetProtocols(vanguard.ProtocolGRPC),
+			vanguard.WithTargetCodecs(vanguard.CodecProto),
 			vanguard.WithMaxMessageBufferBytes(MaxBody),
 			// Else the gRPC server answers a compressed request with a compressed
 			// answer, whether or not the client accepts one.
@@ -36,7 +51,7 @@ func New(server *grpc.Server) (http.Handler, error) {
 	if _, ok := server.GetServiceInfo()["google.longrunning.Operations"]; ok {
 		opts = append(opts, vanguard.WithRules(operationRules()...))
 	}
-	transcoder, err := vanguardgrpc.NewTranscoder(server, opts...)
+	transcoder, err := vanguard.NewTranscoder(services, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("REST routes: %w", err)
 	}
