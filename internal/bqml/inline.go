@@ -44,6 +44,9 @@ func (r PredictRequest) inlineSQL() (string, error) {
 	if _, err := r.Rows.names(); err != nil {
 		return "", &FieldError{"rows", err.Error()}
 	}
+	if err := r.Rows.checkTypes(); err != nil {
+		return "", err
+	}
 	var s Statement
 	s.Fixed("SELECT * EXCEPT (" + inlineColumn + ") FROM ML.PREDICT(MODEL ").Identifier(path(r.Model.Project, r.Model.Dataset, r.Model.ID))
 	return s.Fixed(", (" + selectInline + ")) ORDER BY " + inlineColumn).Finish()
@@ -57,11 +60,6 @@ func (r *InlineRows) names() ([]string, error) {
 			found[name] = true
 		}
 	}
-	for name := range r.Types {
-		if !found[name] && len(r.Rows) > 0 {
-			return nil, fmt.Errorf("row_types names the column %q, which no row has", name)
-		}
-	}
 	names := slices.Sorted(maps.Keys(found))
 	for i, name := range names {
 		if err := CheckColumnName(name); err != nil {
@@ -72,6 +70,35 @@ func (r *InlineRows) names() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// checkTypes reports types that are none, that belong to no column, and values that do
+// not fit theirs.
+func (r *InlineRows) checkTypes() error {
+	for _, name := range slices.Sorted(maps.Keys(r.Types)) {
+		fits := func(value any) error {
+			_, err := query.ParseParameterMap(map[string]any{inlineColumn: map[string]any{"type": r.Types[name], "value": value}})
+			if err != nil {
+				return errors.New(name + strings.TrimPrefix(err.Error(), "parameter "+inlineColumn))
+			}
+			return nil
+		}
+		if err := fits(nil); err != nil {
+			return &FieldError{"row_types", err.Error()}
+		}
+		has := len(r.Rows) == 0
+		for i, row := range r.Rows {
+			value, ok := row[name]
+			has = has || ok
+			if err := fits(value); err != nil {
+				return &FieldError{"rows", fmt.Sprintf("row %d, %v", i, err)}
+			}
+		}
+		if !has {
+			return &FieldError{"row_types", fmt.Sprintf("it names the column %q, which no row has", name)}
+		}
+	}
+	return nil
 }
 
 func indexFold(names []string, name string) int {

@@ -5,6 +5,7 @@ package bqml
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -110,6 +111,29 @@ func TestInlineSQL(t *testing.T) {
 		r.Rows.Rows = rows
 		if sql, err := r.SQL(); err == nil {
 			t.Errorf("%s: %s", name, sql)
+		}
+	}
+}
+
+// Types that are given are judged by themselves, before a model is asked for.
+func TestInlineTypes(t *testing.T) {
+	for _, c := range []struct {
+		types       map[string]string
+		value       any
+		field, says string
+	}{
+		{map[string]string{"n": "INT64"}, json.Number("1"), "", ""},
+		{map[string]string{"n": "INT64"}, nil, "", ""},
+		{map[string]string{"n": "ARRAY<INT64>"}, []any{json.Number("1")}, "", ""},
+		{map[string]string{"n": "TEXT"}, "x", "row_types", `"TEXT"`},
+		{map[string]string{"n": "INT64"}, "x", "rows", "row 0, n"},
+		{map[string]string{"m": "INT64"}, "x", "row_types", "no row has"},
+	} {
+		r := PredictRequest{MaxRows: 1, Rows: &InlineRows{Rows: []map[string]any{{"n": c.value}}, Types: c.types}}
+		_, err := r.SQL()
+		var field *FieldError
+		if errors.As(err, &field); (err == nil) != (c.field == "") || err != nil && (field == nil || field.Field != c.field || !strings.Contains(field.Message, c.says)) {
+			t.Errorf("%v of %v: %v", c.types, c.value, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package bqconnection_test
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -326,34 +327,50 @@ func TestAccConnectionDisappears(t *testing.T) {
 	})
 }
 
-func TestAccConnectionInvalid(t *testing.T) {
-	t.Parallel()
-	twin := acctest.Start(t)
-	for _, c := range []struct{ name, body, want string }{
-		{"no location", `connection_id = "acc"`, `"location" is required`},
-		{"bad location", `connection_id = "acc"` + "\n" + `location = "us central1"`, `Invalid location`},
-		{"no id", `location = "US"`, `Missing connection id`},
-		{"friendly name without letters", `location = "US"` + "\n" + `friendly_name = "…"`, `Missing connection id`},
-		{"bad id", `location = "US"` + "\n" + `connection_id = "a b"`, `Invalid connection id`},
-		{"empty id", `location = "US"` + "\n" + `connection_id = ""`, `Invalid connection id`},
-		{"bad role", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `roles = ["aiplatform.user"]`, `Invalid role`},
-		{"own project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "` + acctest.Project + `" = ["roles/viewer"] }`, `The connection's own project`},
-		{"project number in project_roles", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "123456789012" = ["roles/viewer"] }`, `Invalid project id`},
-		{"bad role of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = ["viewer"] }`, `Invalid role`},
-		{"no roles of a project", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project_roles = { "other-project" = [] }`, `(?s)at\s+least\s+1`},
-		{"no key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = "my-key"`, `Invalid kms_key_name`},
-		{"empty key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = ""`, `Invalid kms_key_name`},
-		{"version of a key", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `kms_key_name = "` + key1 + `/cryptoKeyVersions/3"`, `(?s)Version of a key.*cut\s+/cryptoKeyVersions/3\s+off`},
-		{"marker as friendly name", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `friendly_name = "gcpml owner=a"`, `Reserved friendly name`},
-		{"project number", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `project = "123456789012"`, `Invalid project id`},
-		{"bad timeout", `location = "US"` + "\n" + `connection_id = "acc"` + "\n" + `timeouts { create = "soon" }`, `(?i)duration`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: acctest.Factories,
-				Steps:                    []resource.TestStep{{Config: twin.Config(config(c.body)), PlanOnly: true, ExpectError: regexp.MustCompile(c.want)}},
-			})
-		})
+// Every rule refuses its configuration at its attribute, before any call.
+func TestConnectionInvalid(t *testing.T) {
+	p := acctest.NewPlanner(t, "gcpml_bq_connection")
+	valid := func(change acctest.Object) acctest.Object {
+		all := acctest.Object{"location": "US", "connection_id": "acc"}
+		maps.Copy(all, change)
+		return all
+	}
+	p.Accepts(t, valid(nil), wholeConnection)
+	refused := acctest.Refused
+	p.Refuses(t, []acctest.Refusal{
+		refused(valid(acctest.Object{"location": nil}), "location", "Missing Configuration for Required Attribute"),
+		refused(valid(acctest.Object{"location": "us central1"}), "location", "Invalid location"),
+		refused(valid(acctest.Object{"project": "123456789012"}), "project", "Invalid project id"),
+		refused(valid(acctest.Object{"connection_id": nil}), "connection_id", "Missing connection id"),
+		refused(valid(acctest.Object{"connection_id": "a b"}), "connection_id", "Invalid connection id"),
+		refused(valid(acctest.Object{"connection_id": strings.Repeat("a", 1025)}), "connection_id", "Invalid Attribute Value Length"),
+		refused(valid(acctest.Object{"friendly_name": "gcpml owner=a"}), "friendly_name", "Reserved friendly name"),
+		refused(valid(acctest.Object{"roles": []any{"aiplatform.user"}}), "roles.aiplatform.user", "Invalid role"),
+		refused(valid(acctest.Object{"project_roles": acctest.Object{acctest.Project: []any{"roles/viewer"}}}), "project_roles."+acctest.Project, "The connection's own project"),
+		refused(valid(acctest.Object{"project_roles": acctest.Object{"123456789012": []any{"roles/viewer"}}}), "project_roles.123456789012", "Invalid project id"),
+		refused(valid(acctest.Object{"project_roles": acctest.Object{"other-project": []any{"viewer"}}}), "project_roles.other-project.viewer", "Invalid role"),
+		refused(valid(acctest.Object{"project_roles": acctest.Object{"other-project": []any{}}}), "project_roles.other-project", "Invalid Attribute Value"),
+		refused(valid(acctest.Object{"kms_key_name": "my-key"}), "kms_key_name", "Invalid kms_key_name"),
+		refused(valid(acctest.Object{"kms_key_name": key1 + "/cryptoKeyVersions/3"}), "kms_key_name", "Version of a key"),
+		refused(valid(acctest.Object{"deletion_policy": "KEEP"}), "deletion_policy", "Invalid Attribute Value Match"),
+		refused(valid(acctest.Object{"timeouts": acctest.Object{"create": "soon"}}), "timeouts.create", "Invalid Attribute Value Time Duration"),
+	})
+}
+
+// wholeConnection has every argument.
+var wholeConnection = acctest.Object{
+	"project": acctest.Project, "location": "US", "connection_id": "acc", "friendly_name": "Name", "description": "text", "kms_key_name": key1, "deletion_policy": "DELETE",
+	"roles": []any{"roles/aiplatform.user", "roles/viewer"}, "project_roles": acctest.Object{"other-project": []any{"roles/viewer"}},
+}
+
+// Whatever is not known when planning is no error and no crash, at every depth.
+func TestConnectionUnknown(t *testing.T) {
+	p := acctest.NewPlanner(t, "gcpml_bq_connection")
+	if n := p.AcceptsUnknown(t, wholeConnection); n < 13 {
+		t.Errorf("only %d parts", n)
+	}
+	if n := p.AcceptsUnknown(t, acctest.Object{"location": "US", "friendly_name": "Name"}); n < 2 {
+		t.Errorf("only %d parts", n)
 	}
 }
 
@@ -365,19 +382,28 @@ func TestAccConnectionUnknown(t *testing.T) {
 		"location": `"US"`, "connection_id": `"acc"`, "friendly_name": `"Name"`, "description": `"text"`, "kms_key_name": `"` + key1 + `"`, "project": `"` + acctest.Project + `"`,
 		"roles": `["roles/aiplatform.user"]`, "project_roles": `{ other-project = ["roles/viewer"] }`,
 	}
-	for unknown, value := range known {
-		t.Run(unknown, func(t *testing.T) {
+	type part struct{ attribute, value, whole string }
+	parts := map[string]part{
+		"role":       {"roles", `"roles/aiplatform.user"`, "[terraform_data.x.output]"},
+		"other role": {"project_roles", `"roles/viewer"`, "{ other-project = [terraform_data.x.output] }"},
+		"others":     {"project_roles", `["roles/viewer"]`, "{ other-project = terraform_data.x.output }"},
+	}
+	for attribute, value := range known {
+		parts[attribute] = part{attribute, value, "terraform_data.x.output"}
+	}
+	for name, p := range parts {
+		t.Run(name, func(t *testing.T) {
 			body := ""
 			for attribute, v := range known {
-				if attribute == unknown {
-					v = "terraform_data.x.output"
+				if attribute == p.attribute {
+					v = p.whole
 				}
 				body += fmt.Sprintf("  %s = %s\n", attribute, v)
 			}
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories,
 				CheckDestroy:             twin.CheckDestroy,
-				Steps:                    []resource.TestStep{{Config: twin.Config("resource \"terraform_data\" \"x\" {\n  input = " + value + "\n}\n" + config(body))}},
+				Steps:                    []resource.TestStep{{Config: twin.Config("resource \"terraform_data\" \"x\" {\n  input = " + p.value + "\n}\n" + config(body))}},
 			})
 		})
 	}

@@ -357,41 +357,17 @@ func TestAccPredictErrors(t *testing.T) {
 	})
 }
 
-func TestAccPredictInvalid(t *testing.T) {
+// A model that does not exist is told at its attribute.
+func TestAccPredictWithoutModel(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
-	for name, c := range map[string]struct{ body, want string }{
-		"neither query nor table": {`model = "p.d.m"`, `(?s)Exactly\s+one|one.*must be (specified|configured)`},
-		"both":                    {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `table = "d.t"`, `(?s)Exactly\s+one|one.*(specified|configured)`},
-		"a query and rows":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `rows = [{ text = "x" }]`, `(?s)Exactly\s+one|one.*(specified|configured)`},
-		"rows of texts":           {`model = "p.d.m"` + "\n" + `rows = ["x"]`, `(?s)Invalid rows.*element 0 is not an object`},
-		"more rows than allowed":  {`model = "p.d.m"` + "\n" + `max_rows = 1` + "\n" + `rows = [{ text = "x" }, { text = "y" }]`, `(?s)Invalid rows.*more than max_rows`},
-		"types without rows":      {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `row_types = { a = "DATE" }`, `(?s)"rows" must be specified`},
-		"parameters of a table":   {`model = "p.d.m"` + "\n" + `table = "d.t"` + "\n" + `parameters = { a = 1 }`, `(?s)parameters,?table|cannot be configured together`},
-		"parameters of rows":      {`model = "p.d.m"` + "\n" + `rows = [{ text = "x" }]` + "\n" + `parameters = { a = 1 }`, `(?s)cannot be configured together`},
-		"a parameter of no type":  {`model = "p.d.m"` + "\n" + `query = "SELECT @a"` + "\n" + `parameters = { a = { type = "TEXT", value = "x" } }`, `(?s)Invalid parameters.*"TEXT" is not a type`},
-		"a reserved label":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `labels = { gcpml-x = "y" }`, `(?s)Invalid label.*reserved`},
-		"less than no row":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_failed_rows = -1`, `(?s)max_failed_rows.*at least 0`},
-		"more than all":           {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_failed_fraction = 1.5`, `(?s)max_failed_fraction.*between 0`},
-		"all, and not all":        {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `allow_failed_rows = true` + "\n" + `max_failed_rows = 1`, `(?s)cannot be specified when`},
-		"no model":                {`query = "SELECT 1"`, `"model" is required`},
-		"bad model":               {`model = "m"` + "\n" + `query = "SELECT 1"`, `Invalid model name`},
-		"two statements":          {`model = "p.d.m"` + "\n" + `query = "SELECT 1; DROP TABLE t"`, `Invalid query`},
-		"escape":                  {`model = "p.d.m"` + "\n" + `query = "SELECT 1) LIMIT 1)); DROP TABLE t; SELECT ((1"`, `Invalid query`},
-		"empty query":             {`model = "p.d.m"` + "\n" + `query = " "`, `Invalid query`},
-		"bad table":               {`model = "p.d.m"` + "\n" + `table = "reviews"`, `Invalid table`},
-		"no rows":                 {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `max_rows = 0`, `(?s)max_rows.*between 1 and`},
-		"no bytes":                {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `maximum_bytes_billed = 0`, `(?s)maximum_bytes_billed.*at least 1`},
-		"bad duration":            {`model = "p.d.m"` + "\n" + `query = "SELECT 1"` + "\n" + `iam_propagation_timeout = "soon"`, `Invalid duration`},
-		"missing model":           {`model = "` + acctest.Project + `.ds.nope"` + "\n" + `query = "SELECT 1"`, `(?s)model:\s+remote\s+model\s+.*nope\s+does\s+not\s+exist`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: acctest.Factories,
-				Steps:                    []resource.TestStep{{Config: twin.Config("data \"gcpml_bq_predict\" \"p\" {\n" + c.body + "\n}\n"), PlanOnly: true, ExpectError: regexp.MustCompile(c.want)}},
-			})
-		})
-	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		Steps: []resource.TestStep{{
+			Config: twin.Config(predict(map[string]string{"model": `"` + acctest.Project + `.ds.nope"`, "query": `"SELECT 1"`})), PlanOnly: true,
+			ExpectError: regexp.MustCompile(`(?s)model:\s+remote\s+model\s+.*nope\s+does\s+not\s+exist`),
+		}},
+	})
 }
 
 // With an argument that is not known during plan nothing is predicted before apply.

@@ -150,16 +150,19 @@ func TestRows(t *testing.T) {
 	if diags := m.validate(t.Context()); diags.HasError() {
 		t.Error(diags)
 	}
-	for name, rows := range map[string]types.Dynamic{
-		"not a list":      types.DynamicValue(types.StringValue("x")),
-		"not an object":   tuple(types.StringValue("x")),
-		"two by case":     tuple(object(map[string]attr.Value{"a": types.StringValue("x"), "A": types.StringValue("y")})),
-		"no column name":  tuple(object(map[string]attr.Value{"a b": types.StringValue("x")})),
-		"type of nothing": tuple(object(map[string]attr.Value{"text": types.StringValue("x")})), // row_types names day
+	for name, c := range map[string]struct {
+		rows types.Dynamic
+		at   string
+	}{
+		"not a list":      {types.DynamicValue(types.StringValue("x")), "rows"},
+		"not an object":   {tuple(types.StringValue("x")), "rows"},
+		"two by case":     {tuple(object(map[string]attr.Value{"a": types.StringValue("x"), "A": types.StringValue("y")})), "rows"},
+		"no column name":  {tuple(object(map[string]attr.Value{"a b": types.StringValue("x")})), "rows"},
+		"type of nothing": {tuple(object(map[string]attr.Value{"text": types.StringValue("x")})), "row_types"}, // it names day
 	} {
-		m.Rows = rows
+		m.Rows = c.rows
 		diags := m.validate(t.Context())
-		if len(diags) != 1 || diags[0].(diag.DiagnosticWithPath).Path().String() != "rows" {
+		if len(diags) != 1 || diags[0].(diag.DiagnosticWithPath).Path().String() != c.at {
 			t.Errorf("%s: %v", name, diags)
 		}
 	}

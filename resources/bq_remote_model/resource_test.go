@@ -475,6 +475,8 @@ func TestAccRemoteModelUnknown(t *testing.T) {
 		part          string // of the attribute, with terraform_data.x.output in it
 	}
 	sweeps := map[string]sweep{
+		"input column":  {base, "input", `{ name = "text", type = "STRING" }`, `[terraform_data.x.output]`},
+		"output column": {base, "output", `{ name = "scores", type = "ARRAY<FLOAT64>" }`, `[terraform_data.x.output]`},
 		"input name":    {base, "input", `"text"`, `[{ name = terraform_data.x.output, type = "STRING" }]`},
 		"output type":   {base, "output", `"ARRAY<FLOAT64>"`, `[{ name = "scores", type = terraform_data.x.output }]`},
 		"probe query":   {base, "probe", `"SELECT 'a' AS text"`, `{ query = terraform_data.x.output }`},

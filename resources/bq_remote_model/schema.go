@@ -46,9 +46,9 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 	columns := func(description string) schema.ListNestedAttribute {
 		return schema.ListNestedAttribute{
 			Optional: true, Computed: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: description,
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"name": schema.StringAttribute{Required: true, MarkdownDescription: "Name of the column, and of the field of the endpoint's request or response."},
-				"type": schema.StringAttribute{Required: true, MarkdownDescription: "`BOOL`, `INT64`, `FLOAT64`, `NUMERIC`, `BIGNUMERIC`, `STRING`, or `ARRAY<…>` of one of them. Case and spaces do not matter."},
+			NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("name", "type"), Attributes: map[string]schema.Attribute{
+				"name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the column, and of the field of the endpoint's request or response; required."},
+				"type": schema.StringAttribute{Optional: true, MarkdownDescription: "Required: `BOOL`, `INT64`, `FLOAT64`, `NUMERIC`, `BIGNUMERIC`, `STRING`, or `ARRAY<…>` of one of them. Case and spaces do not matter."},
 			}},
 		}
 	}

@@ -29,10 +29,10 @@ func deploymentsAttribute() schema.MapNestedAttribute {
 		MarkdownDescription: "What the endpoint serves, by a key of your choice, which becomes the display name of the deployed model. " +
 			"What changes in place says so below; any other change, such as of a model or a machine, is a new deployment under the same key, which is rolled out. " +
 			"Each has exactly one of `dedicated_resources`, `automatic_resources` and `shared_resources`. It may be empty.",
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+		NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("model"), Attributes: map[string]schema.Attribute{
 			"model": schema.StringAttribute{
-				Required: true,
-				MarkdownDescription: "Full name of the model, best the `versioned_name` of a `gcpml_vertex_model_upload`, so that each new version is rolled out. " +
+				Optional: true,
+				MarkdownDescription: "Full name of the model, required; best the `versioned_name` of a `gcpml_vertex_model_upload`, so that each new version is rolled out. " +
 					"Without a version, or with an alias, it is the version that the name stands for when the deployment is made; it does not follow later, and the plan warns of that.",
 			},
 			"dedicated_resources": dedicatedResourcesAttribute(),
@@ -92,10 +92,10 @@ func dedicatedResourcesAttribute() schema.SingleNestedAttribute {
 			"autoscaling_metric_specs": schema.ListNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "When more machines are started. Without an entry the target is 60 percent of processor time and, with accelerators, 60 percent of theirs. Changes in place.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+				NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("metric_name"), Attributes: map[string]schema.Attribute{
 					"metric_name": schema.StringAttribute{
-						Required: true,
-						MarkdownDescription: "Metric, once each: `aiplatform.googleapis.com/prediction/online/cpu/utilization`, `aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle`, " +
+						Optional: true,
+						MarkdownDescription: "Metric, required, once each: `aiplatform.googleapis.com/prediction/online/cpu/utilization`, `aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle`, " +
 							"`aiplatform.googleapis.com/prediction/online/request_count` or another one that Vertex AI knows.",
 					},
 					"target": schema.Int32Attribute{Optional: true, MarkdownDescription: "What to keep it at, 60 by default. For the first two metrics a percentage from 1 to 100."},

@@ -75,14 +75,14 @@ func connectAttribute() schema.SingleNestedAttribute {
 			},
 			"psc_automation_configs": schema.ListNestedAttribute{
 				Optional: true, MarkdownDescription: "Networks in which Google makes the forwarding rule, too; in any order.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+				NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("project_id", "network"), Attributes: map[string]schema.Attribute{
 					"project_id": schema.StringAttribute{
-						Required: true, Validators: []validator.String{tfkit.Matches(projectPattern, "Invalid project_id", "the id or the number of a project")},
-						MarkdownDescription: "Project in which the forwarding rule is made.",
+						Optional: true, Validators: []validator.String{tfkit.Matches(projectPattern, "Invalid project_id", "the id or the number of a project")},
+						MarkdownDescription: "Project in which the forwarding rule is made; required.",
 					},
 					"network": schema.StringAttribute{
-						Required: true, Validators: []validator.String{tfkit.Matches(networkPattern, "Invalid network", "the full name of a network, "+networkForm)},
-						MarkdownDescription: "Network of the forwarding rule, `" + networkForm + "`.",
+						Optional: true, Validators: []validator.String{tfkit.Matches(networkPattern, "Invalid network", "the full name of a network, "+networkForm)},
+						MarkdownDescription: "Network of the forwarding rule, `" + networkForm + "`; required.",
 					},
 				}},
 			},

@@ -14,26 +14,28 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
 )
 
+// unknowns are configurations that have every argument between them.
+var unknowns = []object{
+	with(everything, object{"deletion_policy": "DELETE", "desired_state": "serving", "force_destroy": true}),
+	with(valid, peered),
+	with(valid, object{"dedicated_endpoint_enabled": true}),
+	gates(object{"instances": []string{`{"text":"a film"}`}, "expect": []string{"[0.5]"}, "tolerance": 1.5}),
+	dedicates(object{"spot": true}),
+	with(valid, object{"desired_state": "paused"}),
+}
+
 // sweep makes one configuration of each part of a value, at any depth: the one in which
-// that part comes from terraform_data, so that it is not known at plan. What is in a map
-// or a list of objects is never unknown as a whole, only in its parts: the framework takes
-// the required ones for missing then (hashicorp/terraform-plugin-framework#186).
-func sweep(at string, value any, unknown func(part any) string, emit func(text string)) {
-	if at != "deployments.*" && at != "[]" {
-		emit(unknown(value))
-	}
+// that part comes from terraform_data, so that it is not known at plan.
+func sweep(value any, unknown func(part any) string, emit func(text string)) {
+	emit(unknown(value))
 	switch v := value.(type) {
 	case object:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			inside := name
-			if at == "deployments" {
-				inside = "deployments.*"
-			}
-			sweep(inside, v[name], unknown, func(text string) { emit(render(with(v, object{name: raw(text)}))) })
+			sweep(v[name], unknown, func(text string) { emit(render(with(v, object{name: raw(text)}))) })
 		}
 	case []object:
 		for i := range v {
-			sweep("[]", v[i], unknown, func(text string) {
+			sweep(v[i], unknown, func(text string) {
 				parts := make([]any, len(v))
 				for j := range v {
 					parts[j] = v[j]
@@ -101,14 +103,7 @@ resource "gcpml_vertex_model_upload" "a" {
 `
 	inputs := object{}
 	n := 0
-	for _, base := range []object{
-		with(everything, object{"deletion_policy": "DELETE", "desired_state": "serving", "force_destroy": true}),
-		with(valid, peered),
-		with(valid, object{"dedicated_endpoint_enabled": true}),
-		gates(object{"instances": []string{`{"text":"a film"}`}, "expect": []string{"[0.5]"}, "tolerance": 1.5}),
-		dedicates(object{"spot": true}),
-		with(valid, object{"desired_state": "paused"}),
-	} {
+	for _, base := range unknowns {
 		for _, name := range slices.Sorted(maps.Keys(base)) {
 			unknown := func(part any) string {
 				if name == "endpoint_id" {
@@ -117,7 +112,7 @@ resource "gcpml_vertex_model_upload" "a" {
 				inputs[fmt.Sprintf("v%d", n)] = part
 				return fmt.Sprintf("terraform_data.u.output.v%d", n)
 			}
-			sweep(name, base[name], unknown, func(value string) {
+			sweep(base[name], unknown, func(value string) {
 				arguments := with(base, object{"endpoint_id": fmt.Sprintf("e-%d", n), name: raw(value)})
 				var lines []string
 				for _, argument := range slices.Sorted(maps.Keys(arguments)) {

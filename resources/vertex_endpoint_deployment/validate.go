@@ -26,7 +26,7 @@ func (m *model) validate(ctx context.Context, diags *diag.Diagnostics) {
 		if n := utf8.RuneCountInString(key); n < 1 || n > 128 {
 			diags.AddAttributeError(at, "Invalid deployment key", "A key has 1 to 128 characters.")
 		}
-		if _, err := gcp.ParseName(gcp.KindModel, d.Model.ValueString()); err != nil && !d.Model.IsUnknown() {
+		if _, err := gcp.ParseName(gcp.KindModel, d.Model.ValueString()); err != nil && !d.Model.IsNull() && !d.Model.IsUnknown() {
 			diags.AddAttributeError(at.AtName("model"), "Invalid model", err.Error()+". Use the versioned_name of a gcpml_vertex_model_upload.")
 		}
 		d.validate(ctx, at, diags)

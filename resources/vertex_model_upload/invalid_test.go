@@ -4,26 +4,17 @@
 package vertexmodelupload_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
-	"net/http"
-	"net/http/httptest"
-	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
 )
 
 const typeName = "gcpml_vertex_model_upload"
 
-type object = map[string]any
+type object = acctest.Object
 
 // invalid is a configuration that must be refused: the valid one below with an
 // argument set, at a path such as "container_spec.env.0".
@@ -133,43 +124,38 @@ func init() {
 	}
 }
 
+// configured is a valid configuration with these arguments.
+func configured(set object) object {
+	arguments := object{"model_id": "bert", "display_name": "Bert", "artifact_uri": "gs://bucket/v1/", "container_spec": object{"image_uri": image}}
+	maps.Copy(arguments, set)
+	return arguments
+}
+
 // Every rule refuses its configuration with the attribute's path, before any call of
 // an API.
-func TestInvalid(t *testing.T) {
-	p := newPlanner(t)
-	if diags := p.plan(t, p.config(t, object{})); len(diags) > 0 {
-		t.Fatalf("the valid configuration: %v", diags)
-	}
-	if p.calls.Swap(0) == 0 {
+func TestModelInvalid(t *testing.T) {
+	p := acctest.NewPlanner(t, typeName)
+	if asked := p.Accepts(t, configured(nil)); len(asked) == 0 {
 		t.Fatal("the plan of the valid configuration did not look into the artifact: calls are not counted")
 	}
-	seen := map[string]string{}
+	var table []acctest.Refusal
 	for _, name := range slices.Sorted(maps.Keys(invalids)) {
 		c := invalids[name]
-		what := c.path + ": " + c.summary
-		if other, twice := seen[what]; twice {
-			t.Errorf("%s and %s are the same: %s", name, other, what)
-		}
-		seen[what] = name
-		if got := p.plan(t, p.config(t, c.set)); !slices.Equal(got, []string{what}) {
-			t.Errorf("%s: got %q, want %q", name, got, what)
-		}
+		table = append(table, acctest.Refused(configured(c.set), c.path, c.summary))
 	}
-	if n := p.calls.Load(); n > 0 {
-		t.Errorf("%d calls for configurations that are not valid", n)
-	}
+	p.Refuses(t, table)
 }
 
 // Whatever is not known when planning is no error and no crash: every argument, and
 // every part of one, in turn.
-func TestUnknown(t *testing.T) {
-	p := newPlanner(t)
+func TestModelUnknown(t *testing.T) {
+	p := acctest.NewPlanner(t, typeName)
 	probe := func(action string, arguments object) object {
 		return object{
 			action: arguments, "period_seconds": 1, "timeout_seconds": 1, "failure_threshold": 1, "success_threshold": 1, "initial_delay_seconds": 1,
 		}
 	}
-	full := p.config(t, object{
+	full := configured(object{
 		"project": "demo-gcpml", "location": "us-central1", "description": "x", "labels": object{"team": "ml"}, "deletion_policy": "DELETE",
 		"artifact_revision": "r", "detect_artifact_changes": true, "metadata_schema_uri": "gs://bucket/m.yaml", "metadata": "{}", "version_description": "x",
 		"version_aliases": []any{"default", "golden"}, "keep_versions": 1, "encryption_spec": object{"kms_key_name": key},
@@ -183,169 +169,10 @@ func TestUnknown(t *testing.T) {
 			"liveness_probe": probe("grpc", object{"port": 1, "service": "s"}),
 		},
 	})
-	if n := p.sweep(t, full); n < 70 {
+	if n := p.AcceptsUnknown(t, full); n < 70 {
 		t.Fatalf("only %d paths", n)
 	}
-	if n := p.sweep(t, p.config(t, within(object{"version_aliases": []any{"default", "golden"}}))); n < 5 {
+	if n := p.AcceptsUnknown(t, configured(within(object{"version_aliases": []any{"default", "golden"}}))); n < 5 {
 		t.Fatalf("only %d paths with a parent_model", n)
 	}
-}
-
-// sweep plans with each part of a configuration not known, and returns how many.
-func (p planner) sweep(t *testing.T, full tftypes.Value) int {
-	t.Helper()
-	var paths []*tftypes.AttributePath
-	if err := tftypes.Walk(full, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
-		if len(at.Steps()) > 0 && !v.IsNull() {
-			paths = append(paths, tftypes.NewAttributePathWithSteps(at.Steps()))
-		}
-		return true, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		config, err := tftypes.Transform(full, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
-			if at.Equal(path) {
-				return tftypes.NewValue(v.Type(), tftypes.UnknownValue), nil
-			}
-			return v, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diags := p.plan(t, config); len(diags) > 0 {
-			t.Errorf("%s is not known: %v", path, diags)
-		}
-	}
-	return len(paths)
-}
-
-// planner validates and plans in this process.
-type planner struct {
-	server tfprotov6.ProviderServer
-	kind   tftypes.Type
-	// calls counts those of APIs, all of which find nothing.
-	calls *atomic.Int32
-}
-
-func newPlanner(t *testing.T) planner {
-	t.Helper()
-	p := planner{calls: new(atomic.Int32)}
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		p.calls.Add(1)
-		w.WriteHeader(http.StatusNotFound)
-	}))
-	t.Cleanup(api.Close)
-	for _, v := range []string{"GOOGLE_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_PROJECT", "GOOGLE_REGION"} {
-		t.Setenv(v, "")
-	}
-	var err error
-	if p.server, err = acctest.Factories["gcpml"](); err != nil {
-		t.Fatal(err)
-	}
-	schemas, err := p.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.kind = schemas.ResourceSchemas[typeName].ValueType()
-	provider := schemas.Provider.ValueType()
-	configured, err := p.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: dynamic(t, provider, fromJSON(t, provider, object{
-		"project": "demo-gcpml", "region": "us-central1", "emulator_host": strings.TrimPrefix(api.URL, "http://"),
-	}))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diags := errorsOf(configured.Diagnostics); len(diags) > 0 {
-		t.Fatal(diags)
-	}
-	return p
-}
-
-func fromJSON(t *testing.T, kind tftypes.Type, from object) tftypes.Value {
-	t.Helper()
-	text, err := json.Marshal(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := tfprotov6.RawState{JSON: text}.Unmarshal(kind)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return value
-}
-
-func dynamic(t *testing.T, kind tftypes.Type, value tftypes.Value) *tfprotov6.DynamicValue {
-	t.Helper()
-	v, err := tfprotov6.NewDynamicValue(kind, value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &v
-}
-
-// config is a valid configuration with these arguments.
-func (p planner) config(t *testing.T, set object) tftypes.Value {
-	t.Helper()
-	arguments := object{"model_id": "bert", "display_name": "Bert", "artifact_uri": "gs://bucket/v1/", "container_spec": object{"image_uri": image}}
-	maps.Copy(arguments, set)
-	return fromJSON(t, p.kind, arguments)
-}
-
-// plan validates a configuration and plans to create what it says. It returns the
-// errors, as "path: summary".
-func (p planner) plan(t *testing.T, config tftypes.Value) []string {
-	t.Helper()
-	validated, err := p.server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
-		TypeName: typeName, Config: dynamic(t, p.kind, config), ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found := errorsOf(validated.Diagnostics); len(found) > 0 {
-		return found
-	}
-	// What Terraform proposes: computed attributes are not known, secrets left out.
-	proposed, err := tftypes.Transform(config, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
-		switch last := at.LastStep(); {
-		case last == tftypes.AttributeName("value_wo"):
-			return tftypes.NewValue(v.Type(), nil), nil
-		case len(at.Steps()) == 1 && v.IsNull() && slices.Contains(computed, fmt.Sprint(last)):
-			return tftypes.NewValue(v.Type(), tftypes.UnknownValue), nil
-		}
-		return v, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	planned, err := p.server.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: typeName, Config: dynamic(t, p.kind, config), ProposedNewState: dynamic(t, p.kind, proposed), PriorState: dynamic(t, p.kind, tftypes.NewValue(p.kind, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return errorsOf(planned.Diagnostics)
-}
-
-var computed = []string{
-	`AttributeName("project")`, `AttributeName("location")`, `AttributeName("model_id")`, `AttributeName("id")`, `AttributeName("version_id")`,
-	`AttributeName("deletion_policy")`, `AttributeName("versioned_name")`, `AttributeName("create_time")`, `AttributeName("artifact_fingerprint")`,
-	`AttributeName("terraform_labels")`, `AttributeName("effective_labels")`,
-}
-
-var step = regexp.MustCompile(`(?:AttributeName|ElementKeyString|ElementKeyInt|ElementKeyValue)\((?:tftypes\.String<)?"?([^")>]*)"?>?\)`)
-
-func errorsOf(diags []*tfprotov6.Diagnostic) (found []string) {
-	for _, d := range diags {
-		if d.Severity != tfprotov6.DiagnosticSeverityError {
-			continue
-		}
-		var path []string
-		if d.Attribute != nil {
-			for _, m := range step.FindAllStringSubmatch(d.Attribute.String(), -1) {
-				path = append(path, m[1])
-			}
-		}
-		found = append(found, fmt.Sprintf("%s: %s", strings.Join(path, "."), d.Summary))
-	}
-	return found
 }

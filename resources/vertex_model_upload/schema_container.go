@@ -41,7 +41,7 @@ func containerAttribute() schema.SingleNestedAttribute {
 			},
 			"env": schema.ListNestedAttribute{
 				Optional: true, MarkdownDescription: "Environment variables, in order: later ones may refer to earlier ones as `$(NAME)`. Each has either `value` or `value_wo`.",
-				NestedObject: schema.NestedAttributeObject{Validators: needs("name"), Attributes: map[string]schema.Attribute{
+				NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("name"), Attributes: map[string]schema.Attribute{
 					"name": schema.StringAttribute{
 						Optional: true, Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "Invalid name", "letters, digits and _, not starting with a digit")},
 						MarkdownDescription: "Name of the variable; required.",
@@ -77,7 +77,7 @@ func containerAttribute() schema.SingleNestedAttribute {
 func portsAttribute(description string) schema.ListNestedAttribute {
 	return schema.ListNestedAttribute{
 		Optional: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: description,
-		NestedObject: schema.NestedAttributeObject{Validators: needs("container_port"), Attributes: map[string]schema.Attribute{
+		NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("container_port"), Attributes: map[string]schema.Attribute{
 			"container_port": schema.Int32Attribute{Optional: true, Validators: portNumber(), MarkdownDescription: "Port number; required."},
 		}},
 	}
@@ -110,7 +110,7 @@ func probeAttribute(description string) schema.SingleNestedAttribute {
 					"scheme": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf("HTTP", "HTTPS")}, MarkdownDescription: "`HTTP` (the default) or `HTTPS`."},
 					"http_headers": schema.ListNestedAttribute{
 						Optional: true, Validators: []validator.List{listvalidator.SizeAtLeast(1)}, MarkdownDescription: "Further header fields.",
-						NestedObject: schema.NestedAttributeObject{Validators: needs("name", "value"), Attributes: map[string]schema.Attribute{
+						NestedObject: schema.NestedAttributeObject{Validators: tfkit.Needs("name", "value"), Attributes: map[string]schema.Attribute{
 							"name":  schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}, MarkdownDescription: "Name of the field; required."},
 							"value": schema.StringAttribute{Optional: true, MarkdownDescription: "Its value; required. It is stored in the state."},
 						}},

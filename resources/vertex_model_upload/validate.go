@@ -156,30 +156,6 @@ func (jsonValidator) ValidateString(_ context.Context, req validator.StringReque
 	}
 }
 
-// needs makes attributes of an object in a list required. Marking them as such would
-// refuse a list whose elements are not known yet: terraform-plugin-framework takes
-// those for objects without attributes.
-func needs(attributes ...string) []validator.Object { return []validator.Object{required(attributes)} }
-
-type required []string
-
-func (r required) Description(context.Context) string {
-	return strings.Join(r, " and ") + " must be set"
-}
-
-func (r required) MarkdownDescription(ctx context.Context) string { return r.Description(ctx) }
-
-func (r required) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
-	if req.ConfigValue.IsUnknown() {
-		return
-	}
-	for _, name := range r {
-		if value := req.ConfigValue.Attributes()[name]; value == nil || value.IsNull() {
-			resp.Diagnostics.AddAttributeError(req.Path.AtName(name), "Missing "+name, name+" is required here.")
-		}
-	}
-}
-
 // mostDeploymentTimeout: "Limit for deployment timeout is 2 hours" (model.proto).
 const mostDeploymentTimeout = 2 * time.Hour
 
