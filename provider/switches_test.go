@@ -5,41 +5,30 @@ package provider_test
 
 import (
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
 )
 
-// switches reads the guesses about Google's services, and their other values,
-// from the list that people read.
-func switches(t *testing.T) (settings []string) {
-	t.Helper()
-	page, err := os.ReadFile("../emulator/UNKNOWNS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|[^|]*\\|[^|]*\\| ([^|]*) \\|")
-	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
-		for value := range strings.SplitSeq(m[2], ",") {
-			settings = append(settings, m[1]+"="+strings.Trim(strings.TrimSpace(value), "`"))
-		}
-	}
-	if len(settings) < 12 {
-		t.Fatalf("only %d switches were found in UNKNOWNS.md: %v", len(settings), settings)
-	}
-	return settings
-}
-
 // What is not known about Google's services must not matter: the whole stack is
 // made, changed and destroyed with each guess turned the other way, and with all
 // of them at once.
 func TestAccEverySwitchFlipped(t *testing.T) {
-	all := switches(t)
-	cases := map[string][]string{"all at once": all}
-	for _, setting := range all {
-		cases[setting] = []string{setting}
+	if os.Getenv(acctest.AssumeVariable) != "" {
+		t.Skip("flips the switches itself")
+	}
+	switches, err := acctest.Switches()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const all = "all at once"
+	cases := map[string][]string{}
+	for _, s := range switches {
+		cases[all] = append(cases[all], s.Key+"="+s.Others[0])
+		for _, value := range s.Others {
+			cases[s.Key+"="+value] = []string{s.Key + "=" + value}
+		}
 	}
 	// A number, since ids with letters may not be accepted in OPTIONS(ENDPOINT).
 	configuration := func(release string) string {
