@@ -5,7 +5,6 @@ package provider_test
 
 import (
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/acctest"
@@ -30,10 +29,6 @@ func TestAccEverySwitchFlipped(t *testing.T) {
 			cases[s.Key+"="+value] = []string{s.Key + "=" + value}
 		}
 	}
-	// A number, since ids with letters may not be accepted in OPTIONS(ENDPOINT).
-	configuration := func(release string) string {
-		return strings.Replace(stack(release), `resource "gcpml_vertex_endpoint_deployment" "e" {`, "resource \"gcpml_vertex_endpoint_deployment\" \"e\" {\n  endpoint_id = \"471147\"", 1)
-	}
 	for name, settings := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,9 +38,9 @@ func TestAccEverySwitchFlipped(t *testing.T) {
 			}
 			tw := acctest.Start(t, flags...)
 			tw.SQL(t, "CREATE SCHEMA ds OPTIONS(location='US')")
-			cli := tw.NewCLI(t, tw.Config(configuration("1")))
+			cli := tw.NewCLI(t, tw.Config(stack("1")))
 			for _, release := range []string{"1", "2"} {
-				cli.Write(tw.Config(configuration(release)))
+				cli.Write(tw.Config(stack(release)))
 				cli.Must("apply", "-auto-approve", "-no-color")
 				if out, exit := cli.Run("plan", "-detailed-exitcode", "-no-color"); exit != 0 {
 					t.Errorf("release %s: the plan after apply is not empty (exit code %d):\n%s", release, exit, out)

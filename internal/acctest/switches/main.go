@@ -142,7 +142,7 @@ func (f flip) run(parallel string) (result, error) {
 		return r, err
 	}
 	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil && !(errors.As(err, &exit) && len(r.failed) > 0) {
+	if err := cmd.Wait(); err != nil && (!errors.As(err, &exit) || len(r.failed) == 0) {
 		return r, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, &trouble)
 	}
 	if r.passed == 0 && len(r.failed) == 0 {
