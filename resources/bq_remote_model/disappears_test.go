@@ -5,7 +5,6 @@ package bqremotemodel_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
@@ -23,7 +22,8 @@ func TestAccRemoteModelDisappearsWithWhatItStandsOn(t *testing.T) {
 	t.Parallel()
 	twin := start(t)
 	const grant = "gcpml_bq_connection.c"
-	hcl := twin.Config(strings.Replace(render(nil), "roles         =", "friendly_name = \"theirs or ours\"\n  roles         =", 1))
+	hcl := twin.Config(render(nil))
+	account := ""
 	predicts := func(*terraform.State) error {
 		rows := twin.SQL(t, "SELECT remote_model_status IS NULL OR remote_model_status = '' FROM ML.PREDICT(MODEL ds.m, (SELECT 'a good film' AS text))").Rows
 		if len(rows) != 1 || rows[0].F[0].V != "true" {
@@ -41,7 +41,10 @@ func TestAccRemoteModelDisappearsWithWhatItStandsOn(t *testing.T) {
 		ProtoV6ProviderFactories: acctest.Factories,
 		CheckDestroy:             destroyed(twin, t),
 		Steps: []resource.TestStep{
-			{Config: hcl, Check: predicts},
+			{Config: hcl, Check: resource.ComposeTestCheckFunc(predicts, func(s *terraform.State) error {
+				account = s.RootModule().Resources[grant].Primary.Attributes["service_account_id"]
+				return nil
+			})},
 			{
 				PreConfig: func() {
 					bq, err := twin.Clients(t).BigQuery(t.Context())
@@ -56,11 +59,12 @@ func TestAccRemoteModelDisappearsWithWhatItStandsOn(t *testing.T) {
 					connections, err := twin.Clients(t).Connections(t.Context())
 					must(err)
 					must(connections.DeleteConnection(t.Context(), &connectionpb.DeleteConnectionRequest{Name: "projects/" + acctest.Project + "/locations/us/connections/acc"}))
+					must(twin.Clients(t).RevokeRoles(t.Context(), acctest.Project, "serviceAccount:"+account, []string{"roles/aiplatform.user"}))
 				},
 				Config: hcl, Check: predicts,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(grant, plancheck.ResourceActionCreate)}},
 			},
-			{ // the endpoint is not managed here: the model stays as it is, and works with the next one
+			{ // the endpoint is not managed here: there is nothing to change about the model
 				PreConfig: func() {
 					endpoints, err := twin.Clients(t).Endpoints(t.Context(), acctest.Region)
 					must(err)

@@ -250,7 +250,7 @@ func TestAccRemoteModelWaitsForTheGrant(t *testing.T) {
 	for reason, lag := range map[string]string{"invalidQuery": "90s", "accessDenied": "5s"} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			twin := start(t, "--iam-lag", lag, "--assume", "permission-error-reason="+reason)
+			twin := start(t, "--iam-lag", lag, "--assume", "permission-checked-at=create", "--assume", "permission-error-reason="+reason)
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories,
 				CheckDestroy:             destroyed(twin, t),

@@ -119,6 +119,9 @@ func TestAccModel(t *testing.T) {
 		},
 	)
 	steps = append(steps, imports(t, tw, id)...)
+	if hidden(t, tw) == nil {
+		steps = append(steps, resource.TestStep{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID}) // an empty plan
+	}
 	steps = append(steps,
 		resource.TestStep{ // a slash at the end of a folder means nothing
 			Config: tw.Config(strings.Replace(full, "gs://bucket/v2", "gs://bucket/v2/", 1)),

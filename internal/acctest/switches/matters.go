@@ -42,7 +42,7 @@ var matters = map[string]row{
 		[]string{remoteModel, examples},
 	},
 	"permission-checked-at": {
-		"^TestAcc(RemoteModel|RemoteModelWaitsForTheGrant|RemoteModelRefused|RemoteModelProbe|RemoteModelNamesTheRole|PredictWaitsForTheGrant)$",
+		"^TestAcc(RemoteModel|RemoteModelKinds|RemoteModelProbe|RemoteModelDefaultConnection|Predict)$",
 		[]string{remoteModel, predictions},
 	},
 	"permission-error-reason": {
