@@ -52,6 +52,10 @@ func nothingLeft(t *testing.T, tw *acctest.Twin) {
 	}
 }
 
+// letters keeps the switch of the names that the examples and their texts use. Without
+// it: TestAccRemoteModelOverAnIDWithLetters.
+var letters = []string{"--assume", "endpoint-letters-in-option=yes"}
+
 // Each resource's example is applied, forgotten and imported by each of its import
 // commands, after which there is nothing to change, and all is destroyed.
 func TestAccResources(t *testing.T) {
@@ -59,7 +63,7 @@ func TestAccResources(t *testing.T) {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
-			tw := acctest.Start(t)
+			tw := acctest.Start(t, letters...)
 			tw.SQL(t, "CREATE SCHEMA bqml_tutorial OPTIONS(location='US')")
 			cli := tw.NewCLI(t, tw.Config(read(t, file)))
 			cli.Must("apply", "-auto-approve", "-no-color")
@@ -90,7 +94,7 @@ func TestAccResources(t *testing.T) {
 // of the data sources and functions.
 func TestAccTutorial(t *testing.T) {
 	t.Parallel()
-	tw := acctest.Start(t)
+	tw := acctest.Start(t, letters...)
 	environment := []string{"GCPML_EMULATOR_HOST=" + tw.Host, "GOOGLE_PROJECT=" + acctest.Project}
 	run := func(script string) {
 		t.Helper()
@@ -159,7 +163,7 @@ func TestAccImportOfWhatWasMadeByHand(t *testing.T) {
 			t.Skip(program + " is not installed: the walkthrough is not tested")
 		}
 	}
-	tw := acctest.Start(t)
+	tw := acctest.Start(t, letters...)
 	script := exec.Command(filepath.Join("import", "make-by-hand.sh"))
 	script.Env = append(os.Environ(), "PROJECT="+acctest.Project, "BQ=bq --api http://"+tw.Host, "CLOUDSDK_CONFIG="+t.TempDir(), "BIGQUERYRC="+os.DevNull,
 		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=1", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=1",
@@ -190,7 +194,7 @@ func token(t *testing.T) string {
 // installed from; the emulator serves both.
 func TestAccSideBySide(t *testing.T) {
 	t.Parallel()
-	tw := acctest.Start(t)
+	tw := acctest.Start(t, letters...)
 	api := "http://" + tw.Host
 	cli := whole(t, tw, "side-by-side/main.tf").For(t, "GCPML_EMULATOR_HOST="+tw.Host, "TF_VAR_project="+acctest.Project, "TF_VAR_saved_model=none",
 		"TF_VAR_google_access_token=any", "GOOGLE_STORAGE_CUSTOM_ENDPOINT="+api+"/storage/v1/", "GOOGLE_BIG_QUERY_CUSTOM_ENDPOINT="+api+"/bigquery/v2/",

@@ -173,7 +173,8 @@ func TestAccManyEndpoints(t *testing.T) {
 	t.Parallel()
 	const count, latency = 30, 2 * time.Second
 	hcl := strings.NewReplacer(
-		`resource "gcpml_vertex_endpoint_deployment" "e" {`, `resource "gcpml_vertex_endpoint_deployment" "e" {`+fmt.Sprintf("\n  count = %d\n  endpoint_id = \"many-${count.index}\"", count),
+		`resource "gcpml_vertex_endpoint_deployment" "e" {`, `resource "gcpml_vertex_endpoint_deployment" "e" {`+fmt.Sprintf("\n  count = %d", count),
+		`"471147"`, `"many-${count.index}"`,
 	).Replace(stack("1")[:strings.Index(stack("1"), `resource "gcpml_bq_connection"`)])
 	tw, cli := start(t, hcl, "--deploy-latency", latency.String())
 	began := time.Now()

@@ -26,6 +26,7 @@ resource "gcpml_vertex_model_upload" "m" {
 
 resource "gcpml_vertex_endpoint_deployment" "e" {
   display_name = "kill test"
+  endpoint_id  = "471147" # BigQuery may take no letters
   deployments = {
     main = {
       model               = gcpml_vertex_model_upload.m.versioned_name

@@ -23,7 +23,7 @@ import (
 
 const (
 	modelName    = "projects/" + acctest.Project + "/locations/" + acctest.Region + "/models/kill_test"
-	endpointName = "projects/" + acctest.Project + "/locations/" + acctest.Region + "/endpoints/kill-test"
+	endpointName = "projects/" + acctest.Project + "/locations/" + acctest.Region + "/endpoints/471147"
 )
 
 // labelled is the stack with these labels on everything that has labels.
@@ -249,7 +249,7 @@ import {
 }
 import {
   to       = gcpml_vertex_endpoint_deployment.e
-  identity = { endpoint_id = "kill-test" }
+  identity = { endpoint_id = "471147" }
 }
 import {
   to       = gcpml_bq_connection.c
@@ -282,7 +282,7 @@ func TestAccTimeouts(t *testing.T) {
 		want   string
 	}{
 		"model":        {[]string{"--operation-latency", "10m"}, "", "gcpml_vertex_model_upload.m", `(?s)upload model "kill_test".*operation projects/\S+/operations/\S+ after 4s`},
-		"endpoint":     {[]string{"--deploy-latency", "10m"}, "", "gcpml_vertex_endpoint_deployment.e", `(?s)create endpoint "kill-test".*operation projects/\S+/operations/\S+ after [34]s`},
+		"endpoint":     {[]string{"--deploy-latency", "10m"}, "", "gcpml_vertex_endpoint_deployment.e", `(?s)create endpoint "471147".*operation projects/\S+/operations/\S+ after [34]s`},
 		"connection":   {[]string{"--enable-faults"}, "*ConnectionService/CreateConnection", "gcpml_bq_connection.c", `(?s)create BigQuery connection "projects/`},
 		"remote model": {[]string{"--enable-faults"}, "POST /bigquery/v2/projects/*/jobs", "gcpml_bq_remote_model.r", `(?s)create BigQuery remote model "projects/.*gcpml_`},
 	} {

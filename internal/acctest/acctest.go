@@ -51,20 +51,23 @@ type Twin struct {
 	// Host is host:port, for emulator_host.
 	Host string
 
-	token string // opens what --enable-faults enables
+	token string   // opens what --enable-faults enables
+	flags []string // what it was started with
 }
 
 // Start starts an emulator with these flags of `gcpml-emulator start`, stops it
 // when the test ends, and skips the test unless TF_ACC is set. The binary is
 // GCPML_EMULATOR_BIN, else bin/gcpml-emulator in the repository (make build).
+// The switches of GCPML_EMULATOR_ASSUME, "KEY=VALUE,KEY=VALUE", are flipped in it,
+// except those that flags set.
 func Start(t testing.TB, flags ...string) *Twin {
 	t.Helper()
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("acceptance test: set TF_ACC=1 (make test does)")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary(t), append([]string{"start", "--listen", "127.0.0.1:0"}, flags...)...)
-	tw := &Twin{token: rand.Text()}
+	tw := &Twin{token: rand.Text(), flags: append(assume(os.Getenv(AssumeVariable)), flags...)}
+	cmd := exec.CommandContext(ctx, binary(t), append([]string{"start", "--listen", "127.0.0.1:0"}, tw.flags...)...)
 	cmd.Env = append(os.Environ(), "GCPML_EMULATOR_FAULT_TOKEN="+tw.token)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second

@@ -6,6 +6,7 @@ package bqml
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -36,7 +37,23 @@ func (s *Service) execute(ctx context.Context, spec ModelSpec, replace bool, loc
 	}
 	propagation := s.propagation(ctx, spec.Connection, spec.granted(), o)
 	propagation.Role = spec.Role()
-	return propagation.Do(ctx, s.statement(spec, "model", sql, location, marker.Labels(map[string]string{jobTarget: spec.target()}), o))
+	return spec.explain(propagation.Do(ctx, s.statement(spec, "model", sql, location, marker.Labels(map[string]string{jobTarget: spec.target()}), o)))
+}
+
+var (
+	refusesEndpoint = regexp.MustCompile(`(?i)invalid endpoint|endpoint\b.*\b(number|numeric|digits?|integer)`)
+	digitsOnly      = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// explain adds the likely cure when the endpoint itself is refused and its id has
+// letters. Vertex AI takes them, and makes ids of digits by default; whether BigQuery
+// takes them is not documented.
+func (t Target) explain(err error) error {
+	if err == nil || !t.Custom() || digitsOnly.MatchString(t.Endpoint.ID) || !refusesEndpoint.MatchString(err.Error()) {
+		return err
+	}
+	return fmt.Errorf("%w\n\nHint: the id of the endpoint, %q, is not a number, which may be what is refused. "+
+		"Give the endpoint a number of up to 9 digits as its endpoint_id", err, t.Endpoint.ID)
 }
 
 // alter changes what an open model can have changed while it stays deployed.

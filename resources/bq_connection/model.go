@@ -240,6 +240,18 @@ func forget(p *tfkit.Private, c *bqml.Connection, listed []bqml.Grant) {
 	p.Extra[extraGranted], p.Extra[extraAgain] = keep(granted(*p)), keep(again(*p))
 }
 
+// outlived tells what was granted here to the service account of a connection that
+// somebody deleted: IAM keeps the roles of an account that is gone, and with the state
+// goes the last knowledge of them.
+func (m *model) outlived(p tfkit.Private, diags *diag.Diagnostics) {
+	if ours := granted(p); len(ours) > 0 {
+		account := m.ServiceAccountID.ValueString()
+		diags.AddWarning("The grants of a "+kind+" that is gone may be left",
+			m.ID.ValueString()+" was deleted, and not by Terraform. "+words(ours)+" had been granted to its service account, "+account+
+				". IAM keeps the roles of a deleted account, as deleted:serviceAccount:"+account+"?uid=…, until they are removed: gcloud projects remove-iam-policy-binding.")
+	}
+}
+
 func encode(grants []bqml.Grant) string {
 	texts := make([]string, len(grants))
 	for i, g := range grants {

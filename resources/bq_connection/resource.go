@@ -163,6 +163,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	c, err := r.service.GetConnection(ctx, m.name(), m.listed(imported)...)
 	switch {
 	case gcp.IsNotFound(err):
+		m.outlived(private, &resp.Diagnostics)
 		resp.State.RemoveResource(ctx)
 		return
 	case err != nil:
@@ -171,6 +172,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	case !imported && !c.Identity.Is(private.Incarnation, created(private)):
 		resp.Diagnostics.AddWarning("The "+kind+" was replaced behind Terraform's back",
 			m.ID.ValueString()+" exists, but it is not the one in the state: that was deleted and another one was made under its name. It is treated as gone; import the other one to manage it.")
+		m.outlived(private, &resp.Diagnostics)
 		resp.State.RemoveResource(ctx)
 		return
 	}

@@ -77,6 +77,7 @@ func TestAccConnection(t *testing.T) {
 				Check: remoteRoles(t, twin),
 			},
 			{ResourceName: address, ImportState: true, ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID}, // an empty plan
 			{ResourceName: address, ImportState: true, ImportStateId: "US/acc", ImportStateVerify: true},
 			{ResourceName: address, ImportState: true, ImportStateId: acctest.Project + "/US/acc", ImportStateVerify: true},
 			{ // A project number is the project.
@@ -325,6 +326,35 @@ func TestAccConnectionDisappears(t *testing.T) {
 			{PreConfig: remove, Config: hcl, ConfigPlanChecks: action(plancheck.ResourceActionCreate)},
 		},
 	})
+}
+
+// The roles of a connection that somebody deleted are still in the policy: no destroy
+// will revoke them, so that is said while it is known.
+func TestAccConnectionGoneLeavesGrants(t *testing.T) {
+	t.Parallel()
+	twin := acctest.Start(t)
+	cli := twin.NewCLI(t, twin.Config(config("  location = \"US\"\n  connection_id = \"acc\"\n  roles = [\"roles/viewer\"]")))
+	cli.Must("apply", "-auto-approve", "-no-color")
+	account := regexp.MustCompile(`bqcx-\S+\.iam\.gserviceaccount\.com`).FindString(cli.Must("show", "-no-color"))
+	connections, err := twin.Clients(t).Connections(t.Context())
+	if err == nil {
+		_, err = connections.Delete(fullName).Context(t.Context()).Do()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := strings.Join(strings.Fields(strings.NewReplacer("│", "", "╷", "", "╵", "").Replace(cli.Must("plan", "-no-color"))), " ")
+	if !strings.Contains(out, "may be left") || !strings.Contains(out, "roles/viewer in project "+acctest.Project) || !strings.Contains(out, account) {
+		t.Errorf("nobody is told that roles/viewer is left to %s:\n%s", account, out)
+	}
+	cli.Must("apply", "-auto-approve", "-no-color")
+	cli.Must("destroy", "-auto-approve", "-no-color")
+	if err := twin.Clients(t).RevokeRoles(t.Context(), acctest.Project, "serviceAccount:"+strings.Trim(account, `"`), []string{"roles/viewer"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := twin.CheckDestroy(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // Every rule refuses its configuration at its attribute, before any call.

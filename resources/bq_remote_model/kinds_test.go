@@ -406,7 +406,7 @@ func TestAccRemoteModelKey(t *testing.T) {
 // Which role is missing is said for the kind.
 func TestAccRemoteModelNamesTheRole(t *testing.T) {
 	t.Parallel()
-	twin := startDataset(t)
+	twin := startDataset(t, "--assume", "permission-checked-at=create")
 	hcl := strings.Replace(modelOf(map[string]string{"endpoint": `"gemini-2.5-flash"`}), connection, strings.ReplaceAll(connection, `["roles/aiplatform.user"]`, `[]`), 1)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Factories,

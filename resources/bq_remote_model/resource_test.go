@@ -250,7 +250,7 @@ func TestAccRemoteModelWaitsForTheGrant(t *testing.T) {
 	for reason, lag := range map[string]string{"invalidQuery": "90s", "accessDenied": "5s"} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			twin := start(t, "--iam-lag", lag, "--assume", "permission-error-reason="+reason)
+			twin := start(t, "--iam-lag", lag, "--assume", "permission-checked-at=create", "--assume", "permission-error-reason="+reason)
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories,
 				CheckDestroy:             destroyed(twin, t),
@@ -278,6 +278,7 @@ resource "gcpml_vertex_model_upload" "u" {
 
 resource "gcpml_vertex_endpoint_deployment" "e" {
   display_name = "rollout"
+  endpoint_id  = "471147"
   deployments = {
     main = {
       model               = gcpml_vertex_model_upload.u.versioned_name
@@ -300,6 +301,41 @@ resource "gcpml_vertex_endpoint_deployment" "e" {
 	})
 }
 
+// Should BigQuery take no letters in the id of an endpoint, the error says what does it,
+// and that does.
+func TestAccRemoteModelOverAnIDWithLetters(t *testing.T) {
+	t.Parallel()
+	twin := start(t, "--assume", "endpoint-letters-in-option=no")
+	hcl := func(id string) string {
+		return twin.Config(`
+resource "gcpml_vertex_model_upload" "u" {
+  display_name   = "u"
+  artifact_uri   = "gs://bucket/model/"
+  container_spec = { image_uri = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest" }
+}
+
+resource "gcpml_vertex_endpoint_deployment" "e" {
+  display_name = "reviews"
+  ` + id + `
+  deployments = {
+    main = {
+      model               = gcpml_vertex_model_upload.u.versioned_name
+      dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = 1 }
+    }
+  }
+}
+` + render(map[string]string{"endpoint": "gcpml_vertex_endpoint_deployment.e.id"}))
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             destroyed(twin, t),
+		Steps: []resource.TestStep{
+			{Config: hcl(""), ExpectError: regexp.MustCompile(`(?s)Hint:\s+the\s+id\s+of\s+the\s+endpoint,\s+"reviews".*endpoint_id`)},
+			{Config: hcl(`endpoint_id = "471147"`)},
+		},
+	})
+}
+
 // Without patience, or without any grant to wait for, the first refusal is final.
 func TestAccRemoteModelRefused(t *testing.T) {
 	t.Parallel()
@@ -313,7 +349,7 @@ func TestAccRemoteModelRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			twin := start(t, "--iam-lag", "10m")
+			twin := start(t, "--iam-lag", "10m", "--assume", "permission-checked-at=create")
 			hcl := strings.Replace(render(c.changes), connection, c.connection, 1)
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories,

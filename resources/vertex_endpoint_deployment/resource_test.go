@@ -127,6 +127,7 @@ func TestAccEndpoint(t *testing.T) {
 		},
 	}}
 	steps = append(steps, imports(id, "demo-gcpml/us-central1/reviews", "us-central1/reviews")...)
+	steps = append(steps, resource.TestStep{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID}) // an empty plan
 	steps = append(steps,
 		resource.TestStep{ // replicas and metadata in place: the deployed model stays
 			Config: tw.Config(twoModels("1") + endpoint(deploy("main", modelA, `machine_type = "n1-standard-2", min_replica_count = 2, max_replica_count = 4`),

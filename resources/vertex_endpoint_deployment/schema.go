@@ -42,7 +42,7 @@ func attributes() map[string]schema.Attribute {
 			Optional: true, Computed: true, PlanModifiers: fixed,
 			Validators: []validator.String{tfkit.Matches(regexp.MustCompile(`^([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8})$`), "Invalid endpoint id",
 				"1 to 63 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, or a number of up to 9 digits")},
-			MarkdownDescription: "Id of the endpoint, the last part of its name. Made from `display_name` at creation by default and then fixed. A change replaces the endpoint.",
+			MarkdownDescription: "Id of the endpoint, the last part of its name. Made from `display_name` at creation by default and then fixed; a number of up to 9 digits, if BigQuery should not take the letters of such an id. A change replaces the endpoint.",
 		},
 		"display_name": schema.StringAttribute{
 			Required: true, Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, 128)},

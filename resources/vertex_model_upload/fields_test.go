@@ -107,8 +107,10 @@ func TestAccModelEveryField(t *testing.T) {
 					c := m.GetContainerSpec()
 					switch {
 					case m.GetEncryptionSpec().GetKmsKeyName() != key, m.GetMetadata().GetStructValue().GetFields()["trained"] == nil, m.GetPredictSchemata().GetInstanceSchemaUri() == "",
-						m.GetMetadataSchemaUri() == "", !slices.Contains(m.GetVersionAliases(), "golden"), m.GetVersionDescription() != "the first one",
-						!slices.Equal(c.GetCommand(), []string{"/serve", "--config"}), !slices.Equal(c.GetArgs(), []string{"$(A)"}), c.GetEnv()[1].GetValue() != "hush",
+						m.GetMetadataSchemaUri() == "", !slices.Contains(m.GetVersionAliases(), "golden"), m.GetVersionDescription() != "the first one":
+						t.Errorf("the server has %v", m)
+					case tw.Assumed(t, "container-spec-echo") == "no": // not to be seen
+					case !slices.Equal(c.GetCommand(), []string{"/serve", "--config"}), !slices.Equal(c.GetArgs(), []string{"$(A)"}), c.GetEnv()[1].GetValue() != "hush",
 						c.GetGrpcPorts()[0].GetContainerPort() != 9091, c.GetDeploymentTimeout().GetSeconds() != 1800, c.GetSharedMemorySizeMb() != 64,
 						!slices.Equal(c.GetStartupProbe().GetExec().GetCommand(), []string{"cat", "/ready"}), c.GetStartupProbe().GetFailureThreshold() != 30,
 						c.GetHealthProbe().GetHttpGet().GetHttpHeaders()[0].GetValue() != "1", c.GetHealthProbe().GetInitialDelaySeconds() != 3,
@@ -118,7 +120,7 @@ func TestAccModelEveryField(t *testing.T) {
 					return nil
 				},
 			},
-			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: notGivenBack},
+			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: append(hidden(t, tw), notGivenBack...)},
 			{ // other spellings of the same, and what is not of the version, make no version
 				Config: tw.Config(strings.NewReplacer(
 					`"30m"`, `"1800s"`, `failure_threshold = 30 }`, `failure_threshold = 30, period_seconds = 10, timeout_seconds = 1 }`,
@@ -164,7 +166,7 @@ func TestAccModelKey(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: with("")},
 			{Config: with(`encryption_spec = { kms_key_name = "` + key + `" }`), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
-			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: hidden(t, tw)},
 			{ // a new version has the same key
 				Config:           tw.Config(hcl(strings.Replace(minimal, "v1", "v2", 1)+"\n"+`encryption_spec = { kms_key_name = "`+key+`" }`, "")),
 				ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},
