@@ -109,4 +109,8 @@ var matters = map[string]row{
 		"^TestAcc(RemoteModelKey|RemoteModelKinds|RemoteModelOpenModel)$",
 		[]string{remoteModel},
 	},
+	"kms-key-version-in-connection": {
+		"^TestAcc(ConnectionKey)$",
+		[]string{connection},
+	},
 }
