@@ -7,6 +7,7 @@
 //
 //   - fault matrix: calls × faults. What each cell must come to is declared in a
 //     table (expect_test.go) before anything runs.
+//   - pairs: two faults that the provider overcomes alone, in one command.
 //   - kill matrix: create, update, replace and destroy of all that the provider
 //     manages × every call × who is killed × by which signal.
 //   - interrupts: Ctrl-C at every call, and how long it takes.

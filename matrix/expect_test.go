@@ -123,9 +123,24 @@ var neverMade = map[string]string{
 	"jobs.cancel":                     "made after an interrupt only: see the interrupts",
 	"jobs.list":                       "made when a remote model is adopted before it is marked: see the kill matrix",
 	"models.listVersions":             "made when a delete of a model is refused: see FAILED_PRECONDITION of models.delete",
-	"connections.get/setIamPolicy":    "grants are made on the project",
+	"connections.getIamPolicy":        "grants are made on the project",
+	"connections.setIamPolicy":        "grants are made on the project",
 	"token":                           "the emulator takes no credential: see TestAccTokenStaysSecret and TestAccTokenRefused",
 	"connections.list, datasets.list": "every object is found by its id",
+}
+
+// plan are the calls of the plan of the matrix, by which none can be forgotten: each
+// is in calls or in neverMade, under the name to the right.
+var plan = map[string]string{
+	"models.upload": "models.upload", "models.get": "models.get", "models.patch": "models.update", "models.delete": "models.delete", "models.listVersions": "models.listVersions",
+	"endpoints.create": "endpoints.create", "endpoints.get": "endpoints.get", "endpoints.patch": "endpoints.update", "endpoints.delete": "endpoints.delete",
+	"endpoints.deployModel": "endpoints.deployModel", "endpoints.undeployModel": "endpoints.undeployModel", "endpoints.mutateDeployedModel": "endpoints.mutateDeployedModel", "endpoints.list": "endpoints.list",
+	"operations.get": "operations.get", "operations.cancel": "operations.cancel",
+	"jobs.insert": "jobs.insert", "jobs.get": "jobs.get", "jobs.getQueryResults": "jobs.getQueryResults", "jobs.cancel": "jobs.cancel",
+	"bq.models.get": "bq.models.get", "bq.models.patch": "bq.models.patch", "bq.models.delete": "bq.models.delete", "datasets.get": "datasets.get",
+	"connections.create": "connections.create", "connections.get": "connections.get", "connections.patch": "connections.update", "connections.delete": "connections.delete",
+	"connections.getIamPolicy": "connections.getIamPolicy", "connections.setIamPolicy": "connections.setIamPolicy",
+	"projects.getIamPolicy": "projects.getIamPolicy", "projects.setIamPolicy": "projects.setIamPolicy", "token": "token",
 }
 
 // A fault is what happens to a call.
@@ -179,6 +194,9 @@ const (
 	odd
 	// undone: the operation ends well, and nothing has happened.
 	undone
+	// endless: the operation does not end before the resource's timeout. By the next
+	// command it has.
+	endless
 )
 
 // sentence is in every error that a fault answers, beside a secret that no
@@ -228,7 +246,11 @@ var faults = []fault{
 	{"operation without a response", odd, acctest.Fault{}, &acctest.Operation{Result: acctest.Empty, Phase: acctest.AfterEffect}},
 	{"operation not found for a while", odd, acctest.Fault{}, &acctest.Operation{Polls: []string{"404", "404"}}},
 	{"operation without effect", undone, acctest.Fault{}, &acctest.Operation{Result: acctest.NoEffect}},
+	{"operation never done", endless, acctest.Fault{}, &acctest.Operation{Delay: acctest.Duration(forever)}},
 }
+
+// forever is longer than any timeout; the emulator's clock can be put forward by it.
+const forever = time.Hour
 
 // outcome is what has to come of a command in which a call met a fault.
 type outcome int

@@ -6,6 +6,7 @@ package matrix_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,10 +19,16 @@ type faultCell struct {
 	call  call
 	fault fault
 	want  outcome
+	// then, if not nil, is another call of the same command, which meets a fault too.
+	then *faultCell
 }
 
 func (fc faultCell) String() string {
-	return fmt.Sprintf("%s during %s meets %s", fc.call.name, fc.call.during, fc.fault.name)
+	text := fmt.Sprintf("%s during %s meets %s", fc.call.name, fc.call.during, fc.fault.name)
+	if fc.then != nil {
+		text += fmt.Sprintf(", %s meets %s", fc.then.call.name, fc.then.fault.name)
+	}
+	return text
 }
 
 // A life is cells that follow each other on one set of resources: it is created
@@ -31,6 +38,24 @@ type life map[string][]faultCell
 
 // scenarios in the order in which a life has them.
 var scenarios = []string{duringCreate, duringRefresh, duringUpdate, duringResize, duringDestroy}
+
+// No call of the plan is forgotten, and none is in both lists.
+func TestEveryCallHasItsRow(t *testing.T) {
+	rows := map[string]bool{}
+	for _, c := range calls {
+		rows[c.name] = true
+	}
+	for planned, name := range plan {
+		if _, never := neverMade[name]; rows[name] == never {
+			t.Errorf("%s (%s): in calls: %t, in neverMade: %t", planned, name, rows[name], never)
+		}
+	}
+	for name, reason := range neverMade {
+		if reason == "" {
+			t.Errorf("%s is never made, without a reason", name)
+		}
+	}
+}
 
 // sampleOf is the share of all fault cells that `make test` runs: one in so many.
 const sampleOf = 24
@@ -53,27 +78,71 @@ func TestAccFaultMatrix(t *testing.T) {
 				total.notApplicable.Add(1)
 				continue
 			}
-			if fc := (faultCell{call, f, want}); chosen(fc, chance, sampleOf) {
+			if fc := (faultCell{call: call, fault: f, want: want}); chosen(fc, chance, sampleOf) {
 				queues[call.during] = append(queues[call.during], fc)
 			}
 		}
 	}
-	count := max(len(queues[duringCreate]), len(queues[duringDestroy]))
-	if only != nil && count == 0 {
-		count = 1
-	}
+	queues.run(t)
+}
+
+// run spreads the cells over lives, of which each has one creation and one
+// destruction.
+func (l life) run(t *testing.T) {
+	count := max(len(l[duringCreate]), len(l[duringDestroy]), 1)
 	pool := newLabs(t)
 	t.Run("lives", func(t *testing.T) {
 		for i := range count {
-			l := life{}
+			one := life{}
 			for _, s := range scenarios {
-				for j := i; j < len(queues[s]); j += count {
-					l[s] = append(l[s], queues[s][j])
+				for j := i; j < len(l[s]); j += count {
+					one[s] = append(one[s], l[s][j])
 				}
 			}
-			pool.run(t, strconv.Itoa(i), l.live)
+			pool.run(t, strconv.Itoa(i), one.live)
 		}
 	})
+}
+
+// pairSample is the share of all pairs that `make test` runs.
+const pairSample = 24
+
+// Two calls of one command meet faults, each of which the provider overcomes when it
+// comes alone: then it overcomes both. Every pair of calls that one command makes is
+// there, in the order of the table, with faults in turn, so that each fault of a call
+// is in a pair too; which ones come together follows from the seed.
+func TestAccFaultPairs(t *testing.T) {
+	chance := rand.New(rand.NewPCG(seed, 3))
+	queues := life{}
+	turns := map[call][]faultCell{}
+	next := func(c call) *faultCell {
+		if len(turns[c]) == 0 {
+			for _, f := range faults {
+				want, _ := expected(c, f)
+				if want == succeeds && f.set.Times >= 0 { // what lasts leaves nothing to a second fault
+					turns[c] = append(turns[c], faultCell{call: c, fault: f, want: want})
+				}
+			}
+			chance.Shuffle(len(turns[c]), func(i, j int) { turns[c][i], turns[c][j] = turns[c][j], turns[c][i] })
+		}
+		fc := turns[c][0]
+		turns[c] = turns[c][1:]
+		return &fc
+	}
+	for i, first := range calls {
+		for _, second := range calls[i+1:] {
+			if first.during != second.during {
+				continue
+			}
+			pair := *next(first)
+			pair.then = next(second)
+			if chosen(pair, chance, pairSample) {
+				queues[first.during] = append(queues[first.during], pair)
+			}
+		}
+	}
+	t.Logf("%d create, %d refresh, %d update, %d destroy pairs; seed %d", len(queues[duringCreate]), len(queues[duringRefresh]), len(queues[duringUpdate]), len(queues[duringDestroy]), seed)
+	queues.run(t)
 }
 
 func (l life) live(c *cell) {
@@ -90,8 +159,16 @@ func (l life) live(c *cell) {
 				at++
 				c.write(shapes[at])
 			}
+			if fc.fault.group == endless {
+				hurried := shapes[at]
+				hurried.hurry = true
+				c.write(hurried)
+				if scenario == duringDestroy { // which goes by what was applied
+					c.must("apply", "-auto-approve", "-no-color")
+				}
+			}
 			ok := c.t.Run(fc.String(), func(t *testing.T) {
-				fc.run(c.in(t), inventories[at])
+				fc.run(c.in(t), shapes[at], inventories[at])
 			})
 			if !ok {
 				// What is left of this life is no ground to stand on.
@@ -128,9 +205,14 @@ func (c *cell) history(steps, updates int) (shapes []shape, inventories []string
 	return shapes, inventories
 }
 
-func (fc faultCell) run(c *cell, inventory string) {
+// run runs the cell on the way to a shape and its inventory.
+func (fc faultCell) run(c *cell, s shape, inventory string) {
 	t := c.t
-	total.cells.Add(1)
+	live, passed := &total.cells, &total.passed
+	if fc.then != nil {
+		live, passed = &total.pairs, &total.pairsPassed
+	}
+	live.Add(1)
 	fired, remove := fc.set(c)
 	command := (*cell).apply
 	switch fc.call.during {
@@ -158,6 +240,10 @@ func (fc faultCell) run(c *cell, inventory string) {
 		t.Errorf("the error does not tell what failed and what the server said:\n%s", out)
 	}
 	c.checkOnce()
+	if fc.fault.group == endless {
+		c.write(s)
+		c.tw.Advance(t, forever)
+	}
 	switch {
 	case fc.call.during == duringDestroy && got == fails:
 		c.end()
@@ -169,12 +255,19 @@ func (fc faultCell) run(c *cell, inventory string) {
 		c.checkConverged(inventory, out)
 	}
 	if !t.Failed() {
-		total.passed.Add(1)
+		passed.Add(1)
 	}
 }
 
 func (fc faultCell) set(c *cell) (fired func() bool, remove func()) {
 	c.t.Helper()
+	if fc.then != nil {
+		first, then := fc, *fc.then
+		first.then = nil
+		firstFired, removeFirst := first.set(c)
+		thenFired, removeThen := then.set(c)
+		return func() bool { return firstFired() && thenFired() }, func() { removeFirst(); removeThen() }
+	}
 	if op := fc.fault.operation; op != nil {
 		spec := *op
 		spec.Method, spec.Optional = fc.call.method, true
@@ -187,11 +280,17 @@ func (fc faultCell) set(c *cell) (fired func() bool, remove func()) {
 	return set.Fired, set.Remove
 }
 
+// unfinished is an error that names the operation that was awaited, and how long.
+var unfinished = regexp.MustCompile(`over after \d+s \(timeouts: \w+ = ` + hurriedTimeout + `\).* operation projects/\S+/operations/\S+ after \d+s: `)
+
 // told reports whether an error names what failed, and what the server said if it
 // said anything.
 func (fc faultCell) told(out string) bool {
 	if !strings.Contains(out, "Error: Unable to ") && !strings.Contains(out, "Error: Something of ") {
 		return false
+	}
+	if fc.fault.group == endless {
+		return unfinished.MatchString(strings.Join(strings.Fields(strings.ReplaceAll(out, "│", " ")), " "))
 	}
 	says := fc.fault.set.Action == acctest.Status || fc.fault.group == failed
 	if e, ok := exceptionOf(fc.call, fc.fault); ok && e.ownWords {

@@ -202,6 +202,7 @@ type shape struct {
 	tag      string
 	replicas int
 	suffix   string // of the ids: another one is a replacement of everything
+	hurry    bool   // timeouts are short
 }
 
 var shapeOne = shape{release: "1", tag: "one", replicas: 1}
@@ -219,8 +220,15 @@ variable "secret" {
 			text += r.hcl
 		}
 	}
-	return strings.NewReplacer("RELEASE", s.release, "TAG", s.tag, "REPLICAS", strconv.Itoa(s.replicas), "SUFFIX", s.suffix, "_HYPHEN", strings.ReplaceAll(s.suffix, "_", "-")).Replace(text)
+	timeouts := ""
+	if s.hurry {
+		timeouts = fmt.Sprintf("timeouts {\n    create = %[1]q\n    update = %[1]q\n    delete = %[1]q\n  }", hurriedTimeout)
+	}
+	return strings.NewReplacer("TIMEOUTS", timeouts, "RELEASE", s.release, "TAG", s.tag, "REPLICAS", strconv.Itoa(s.replicas), "SUFFIX", s.suffix, "_HYPHEN", strings.ReplaceAll(s.suffix, "_", "-")).Replace(text)
 }
+
+// hurriedTimeout is enough for all that is not held up, also on a busy machine.
+const hurriedTimeout = "6s"
 
 const (
 	modelHCL = `
@@ -234,6 +242,7 @@ resource "gcpml_vertex_model_upload" "m" {
     image_uri = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
     env       = [{ name = "VERSION", value = "RELEASE" }, { name = "SECRET_OF_THE_CONTAINER", value_wo = var.secret, value_wo_version = RELEASE }]
   }
+  TIMEOUTS
 }
 `
 	endpointHCL = `
@@ -247,6 +256,7 @@ resource "gcpml_vertex_endpoint_deployment" "e" {
       dedicated_resources = { machine_type = "n1-standard-2", min_replica_count = REPLICAS }
     }
   }
+  TIMEOUTS
 }
 `
 	connectionHCL = `

@@ -20,6 +20,7 @@ import (
 // total is what all matrices together came to.
 var total struct {
 	cells, passed, notApplicable atomic.Int64
+	pairs, pairsPassed           atomic.Int64
 	kills, survivors, torn       atomic.Int64
 	orphans, duplicates          atomic.Int64
 	canaries, artefacts          atomic.Int64
@@ -102,6 +103,8 @@ func summary(took time.Duration) {
 	row("fault cells live", total.cells.Load())
 	row("fault cells passed", total.passed.Load())
 	row("fault cells not applicable", total.notApplicable.Load())
+	row("pairs of faults live", total.pairs.Load())
+	row("pairs of faults passed", total.pairsPassed.Load())
 	row("kills", total.kills.Load())
 	row("states that a killed CLI tore", fmt.Sprintf("%d, restored from the backup", total.torn.Load()))
 	row("providers that outlived their CLI", total.survivors.Load())
