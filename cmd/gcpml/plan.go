@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -210,13 +211,13 @@ func (o *planOptions) run(ctx context.Context, a *app) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := o.load(a.stdin)
-	if err != nil {
-		return nil, err
+	files, loadErr := o.load(a.stdin)
+	if _, ok := errors.AsType[*sqlscript.MissingParameterError](loadErr); loadErr != nil && !ok {
+		return nil, loadErr
 	}
 	clients, err := o.connect(ctx, a)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(loadErr, err)
 	}
 	defer clients.Close()
 	ctx, stop := interruptible(ctx, a.ui)
@@ -224,11 +225,14 @@ func (o *planOptions) run(ctx context.Context, a *app) (*plan, error) {
 	ctx, cancel := o.deadline(ctx)
 	defer cancel()
 	if err := reach(ctx, clients.Config()); err != nil {
-		return nil, withExitCode(ctx, err)
+		return nil, cmp.Or(loadErr, withExitCode(ctx, err))
 	}
 	client, err := queryClient(ctx, clients, nil)
 	if err != nil {
-		return nil, configError(err)
+		return nil, cmp.Or(loadErr, configError(err))
+	}
+	if loadErr != nil {
+		return nil, &exitError{exitUsage, sqlscript.MissingParameters(ctx, client, base, loadErr)}
 	}
 	p := newPlan(clients.Project(), base, files)
 	first := p.fill(sqlscript.Estimates(ctx, client, files, base), o.price)

@@ -57,6 +57,9 @@ type Job struct {
 	FunctionErrors []string
 	// Services are other services that are part of the cost.
 	Services []Service
+	// Undeclared are, in a dry run, the query parameters that are missing, with the
+	// types that BigQuery infers.
+	Undeclared []Parameter
 
 	client      *Client
 	destination *bigquery.TableReference // the table of its rows; nil for a script

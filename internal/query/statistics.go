@@ -4,6 +4,7 @@
 package query
 
 import (
+	"strings"
 	"time"
 
 	bigquery "google.golang.org/api/bigquery/v2"
@@ -77,6 +78,30 @@ type Service struct {
 	BytesBilled    int64   `json:"bytes_billed"`
 	SlotSeconds    float64 `json:"slot_seconds"`
 	ReservedSlots  int64   `json:"reserved_slots,omitempty"`
+}
+
+// Parameter is a query parameter that a statement uses and nobody gave.
+type Parameter struct {
+	Name string // "" for a positional one
+	Type string // as GoogleSQL writes it: "ARRAY<INT64>"
+}
+
+func typeText(t *bigquery.QueryParameterType) string {
+	switch {
+	case t.Type == "ARRAY" && t.ArrayType != nil:
+		return "ARRAY<" + typeText(t.ArrayType) + ">"
+	case t.Type == "RANGE" && t.RangeElementType != nil:
+		return "RANGE<" + typeText(t.RangeElementType) + ">"
+	case t.Type == "STRUCT":
+		fields := make([]string, len(t.StructTypes))
+		for i, f := range t.StructTypes {
+			if f != nil && f.Type != nil {
+				fields[i] = strings.TrimSpace(f.Name + " " + typeText(f.Type))
+			}
+		}
+		return "STRUCT<" + strings.Join(fields, ", ") + ">"
+	}
+	return t.Type
 }
 
 func functionsOf(stats *bigquery.GenAiStats) (functions []Function, errors []string) {
@@ -173,6 +198,11 @@ func (j *Job) describe(remote *bigquery.Job) {
 	j.Stages = stagesOf(q)
 	j.Functions, j.FunctionErrors = functionsOf(q.GenAiStats)
 	j.Services = servicesOf(q.ExternalServiceCosts)
+	for _, p := range q.UndeclaredQueryParameters {
+		if p != nil && p.ParameterType != nil {
+			j.Undeclared = append(j.Undeclared, Parameter{p.Name, typeText(p.ParameterType)})
+		}
+	}
 }
 
 func stagesOf(q *bigquery.JobStatistics2) []Stage {

@@ -4,6 +4,9 @@
 package sqlscript
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/cloudspannerecosystem/memefish/token"
 	bigquery "google.golang.org/api/bigquery/v2"
+
+	"github.com/gcpml/terraform-provider-gcpml/internal/query"
 )
 
 // Keyword is the first word of the statement in upper case: SELECT, CREATE, ….
@@ -174,9 +179,54 @@ func (s Statement) Models() []string {
 	return out
 }
 
+// MissingParameterError means that a statement uses a query parameter that nobody
+// gave. [MissingParameters] asks BigQuery about all that are missing.
+type MissingParameterError struct {
+	statement *Statement // with the parameters that were given
+	text      string
+}
+
+func (e *MissingParameterError) Error() string { return e.text }
+
+// MissingParameters completes an error of [Bind] about a missing parameter: by the
+// types that BigQuery infers in a dry run for all that the statement lacks. Where it
+// infers none the error stays as it is.
+func MissingParameters(ctx context.Context, runner Runner, base query.Request, err error) error {
+	at, ok := errors.AsType[*PositionError](err)
+	if !ok {
+		return err
+	}
+	missing, ok := errors.AsType[*MissingParameterError](at.Err)
+	if !ok {
+		return err
+	}
+	s := missing.statement
+	base.SQL, base.Script, base.Parameters, base.DryRun = s.SQL, s.Script, s.Parameters, true
+	job, failed := runner.Run(ctx, base)
+	if failed != nil || len(job.Undeclared) == 0 {
+		return err
+	}
+	var names, options []string
+	for _, p := range job.Undeclared {
+		name := "?"
+		if p.Name != "" {
+			name = "@" + p.Name
+		}
+		option := p.Name + ":" + p.Type + ":VALUE"
+		if strings.ContainsAny(option, "<> ") {
+			option = "'" + option + "'"
+		}
+		names, options = append(names, name), append(options, "--param "+option)
+	}
+	completed := *at
+	completed.Err = fmt.Errorf("query parameters are not given: %s. With the types that BigQuery infers: %s", strings.Join(names, ", "), strings.Join(options, " "))
+	return &completed
+}
+
 // Bind gives every statement the parameters that it uses: named ones by name,
 // positional ones in the order of the statements. A parameter that a statement uses
-// and nobody gave is an error at its place, as is one that no statement uses.
+// and nobody gave is a [*MissingParameterError] at its place; one that no statement
+// uses is an error, too.
 func Bind(files [][]Statement, parameters []*bigquery.QueryParameter) error {
 	named := map[string]*bigquery.QueryParameter{}
 	var positional []*bigquery.QueryParameter
@@ -200,24 +250,30 @@ func Bind(files [][]Statement, parameters []*bigquery.QueryParameter) error {
 		for i := range statements {
 			s := &statements[i]
 			s.Parameters = nil
+			var missing error // at the place of the first one
 			for _, t := range s.words {
 				switch t.Kind {
 				case token.TokenParam:
 					key := strings.ToLower(t.AsString)
 					p, ok := named[key]
 					if !ok {
-						return s.source.errorAt(int(t.Pos), fmt.Errorf("the query parameter @%s is not given: --param %s:TYPE:VALUE", t.AsString, t.AsString))
+						missing = cmp.Or(missing, s.source.errorAt(int(t.Pos), &MissingParameterError{s, fmt.Sprintf("the query parameter @%s is not given: --param %s:TYPE:VALUE", t.AsString, t.AsString)}))
+						continue
 					}
 					if used[key] = true; !slices.Contains(s.Parameters, p) {
 						s.Parameters = append(s.Parameters, p)
 					}
 				case "?":
 					if len(positional) == 0 {
-						return s.source.errorAt(int(t.Pos), fmt.Errorf("a positional query parameter is not given: there are %d; --param :TYPE:VALUE gives one", given))
+						missing = cmp.Or(missing, s.source.errorAt(int(t.Pos), &MissingParameterError{s, fmt.Sprintf("a positional query parameter is not given: there are %d; --param :TYPE:VALUE gives one", given)}))
+						continue
 					}
 					s.Parameters = append(s.Parameters, positional[0])
 					positional = positional[1:]
 				}
+			}
+			if missing != nil {
+				return missing
 			}
 		}
 	}

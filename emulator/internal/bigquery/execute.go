@@ -72,8 +72,12 @@ func (s *Server) execute(ctx context.Context, j *job) (outcome, error) {
 		// Functions before a statement do not make a script of it.
 		last := script.Statements[len(script.Statements)-1]
 		for _, st := range script.Statements {
+			var undeclared []*bq.QueryParameter
+			if x.dryRun {
+				undeclared = x.infer(ctx, st)
+			}
 			out, err := x.statement(ctx, j.key, st)
-			if err != nil || st == last {
+			if out.undeclared = undeclared; err != nil || st == last {
 				return out, err
 			}
 		}

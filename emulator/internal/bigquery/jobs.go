@@ -76,6 +76,7 @@ type outcome struct {
 	bytes         int64
 	referenced    []*bq.TableReference
 	loaded        *bq.JobStatistics3 // what a load job did
+	undeclared    []*bq.QueryParameter
 }
 
 var jobIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1000}$`)
@@ -267,6 +268,7 @@ func (s *Server) resource(j *job) *bq.Job {
 			stats.TotalBytesProcessedAccuracy = "UNKNOWN" // not all of it was looked at
 		}
 	}
+	stats.UndeclaredQueryParameters = o.undeclared
 	if j.config.DryRun && o.result != nil {
 		stats.Schema = tableSchema(o.result.Fields)
 	}

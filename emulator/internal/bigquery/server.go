@@ -32,6 +32,9 @@ import (
 // Engine parses and runs plain SQL and keeps tables.
 type Engine interface {
 	Parse(sql string) (*ast.Script, error)
+	// Infer tells the types of the positional parameters of a statement, none of
+	// which is declared.
+	Infer(sql string, tables []ast.Table) ([]string, error)
 	Query(ctx context.Context, q ast.Query) (*ast.Result, error)
 	// Do sends a BigQuery v2 request for datasets or tables; path starts after the
 	// project.

@@ -41,3 +41,9 @@ type Result struct {
 	Fields []*Field
 	Rows   [][]any
 }
+
+// Table is a table that a statement may name, and how.
+type Table struct {
+	Path   Path
+	Fields []*Field
+}
