@@ -90,7 +90,7 @@ func TestAccResources(t *testing.T) {
 // of the data sources and functions.
 func TestAccTutorial(t *testing.T) {
 	t.Parallel()
-	tw := acctest.Start(t)
+	tw := acctest.Start(t, acctest.ModelGarden(t)...)
 	environment := []string{"GCPML_EMULATOR_HOST=" + tw.Host, "GOOGLE_PROJECT=" + acctest.Project}
 	run := func(script string) {
 		t.Helper()

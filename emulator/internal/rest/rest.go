@@ -40,7 +40,7 @@ func New(server *grpc.Server) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REST routes: %w", err)
 	}
-	return systemParameters(plainJSON(inGoogleShape(transcoder))), nil
+	return systemParameters(booleanParameters(server), plainJSON(inGoogleShape(transcoder))), nil
 }
 
 // operationRules adds the routes at which the operations of projects live;
