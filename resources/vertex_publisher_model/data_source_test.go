@@ -32,6 +32,7 @@ resource "gcpml_vertex_model_upload" "m" {
   artifact_uri      = local.chosen.artifact_uri
   container_spec    = local.chosen.container_spec
   predict_schemata  = data.gcpml_vertex_publisher_model.m.predict_schemata
+  base_model_source = data.gcpml_vertex_publisher_model.m.base_model_source
 }
 
 resource "gcpml_vertex_endpoint_deployment" "m" {

@@ -39,6 +39,7 @@ const (
 	HostedEndpointEcho   Key = "hosted-endpoint-echo"
 	DocumentServiceEcho  Key = "document-service-echo"
 	KMSKeyVersion        Key = "kms-key-version-in-model"
+	BaseModelEcho        Key = "base-model-source-echo"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -72,6 +73,7 @@ var Switches = []Switch{
 	{HostedEndpointEcho, []string{"url", "as-given"}, "Does a remote model over a hosted model that was named shortly show its URL or that name?"},
 	{DocumentServiceEcho, []string{"yes", "no"}, "Does a remote model over Document AI show its remoteServiceType, which the API's list of values lacks?"},
 	{KMSKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a model end in the version of the key?"},
+	{BaseModelEcho, []string{"yes", "no"}, "Is a model's base_model_source shown on reading?"},
 }
 
 // Set holds the chosen values. The zero value has every default.

@@ -12,9 +12,10 @@ locals {
 }
 
 resource "gcpml_vertex_model_upload" "gemma" {
-  display_name   = "gemma-3-1b-it"
-  artifact_uri   = local.gemma.artifact_uri
-  container_spec = local.gemma.container_spec
+  display_name      = "gemma-3-1b-it"
+  artifact_uri      = local.gemma.artifact_uri
+  container_spec    = local.gemma.container_spec
+  base_model_source = data.gcpml_vertex_publisher_model.gemma.base_model_source
 }
 
 resource "gcpml_vertex_endpoint_deployment" "gemma" {
