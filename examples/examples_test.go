@@ -94,7 +94,7 @@ func TestAccResources(t *testing.T) {
 // of the data sources and functions.
 func TestAccTutorial(t *testing.T) {
 	t.Parallel()
-	tw := acctest.Start(t, letters...)
+	tw := acctest.Start(t, append(acctest.ModelGarden(t), letters...)...)
 	environment := []string{"GCPML_EMULATOR_HOST=" + tw.Host, "GOOGLE_PROJECT=" + acctest.Project}
 	run := func(script string) {
 		t.Helper()

@@ -31,10 +31,19 @@ type Content struct {
 	MetadataSchemaURI string   `json:",omitempty"`
 	Metadata          string   `json:",omitempty"` // JSON in the form of [CanonicalJSON]
 
+	// BaseModel is what the model was made of.
+	BaseModel BaseModel `json:",omitzero"`
+
 	// Revision is the user's own word for what is in the artifact, Fingerprint is
 	// that of its files. Neither is sent: a change of one makes a new version.
 	Revision    string `json:",omitempty"`
 	Fingerprint string `json:",omitempty"`
+}
+
+// BaseModel is a model of Model Garden; Name is publishers/PUBLISHER/models/MODEL.
+type BaseModel struct {
+	Name    string `json:",omitempty"`
+	Version string `json:",omitempty"`
 }
 
 // Schemata are YAML files in Cloud Storage that describe requests and answers.
@@ -228,6 +237,11 @@ func (c Content) proto() (*pb.Model, error) {
 	m := &pb.Model{ArtifactUri: c.ArtifactURI, ContainerSpec: c.Container.proto(), MetadataSchemaUri: c.MetadataSchemaURI}
 	if s := c.Schemata; s != (Schemata{}) {
 		m.PredictSchemata = &pb.PredictSchemata{InstanceSchemaUri: s.InstanceURI, ParametersSchemaUri: s.ParametersURI, PredictionSchemaUri: s.PredictionURI}
+	}
+	if b := c.BaseModel; b != (BaseModel{}) {
+		m.BaseModelSource = &pb.Model_BaseModelSource{Source: &pb.Model_BaseModelSource_ModelGardenSource{
+			ModelGardenSource: &pb.ModelGardenSource{PublicModelName: b.Name, VersionId: b.Version},
+		}}
 	}
 	if c.Metadata != "" {
 		m.Metadata = new(structpb.Value)

@@ -48,7 +48,7 @@ func TestMarksOfTheFirstRelease(t *testing.T) {
 func everything() Content {
 	return Content{
 		ArtifactURI: "gs://b/1/", Revision: "r1", Fingerprint: "f1", Metadata: `{"a":[1,null,"x"]}`, MetadataSchemaURI: "gs://b/m.yaml",
-		Schemata: Schemata{"gs://b/i.yaml", "gs://b/p.yaml", "gs://b/o.yaml"},
+		Schemata: Schemata{"gs://b/i.yaml", "gs://b/p.yaml", "gs://b/o.yaml"}, BaseModel: BaseModel{"publishers/google/models/gemma3", "gemma-3-1b-it"},
 		Container: Container{
 			ImageURI: "image", Env: []EnvVar{{Name: "A", Value: "1"}, {Name: "KEY", Value: "hush", Secret: true, SecretVersion: 1}}, Ports: []int32{1}, PredictRoute: "/p", HealthRoute: "/h",
 			Command: []string{"c"}, Args: []string{"a"}, GRPCPorts: []int32{2}, DeploymentTimeout: time.Hour, SharedMemoryMB: 3,
@@ -70,6 +70,8 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		"metadata":     func(c *Content) { c.Metadata = `{}` },
 		"schema":       func(c *Content) { c.MetadataSchemaURI = "" },
 		"schemata":     func(c *Content) { c.Schemata.PredictionURI = "" },
+		"base":         func(c *Content) { c.BaseModel.Name = "publishers/google/models/gemma2" },
+		"base version": func(c *Content) { c.BaseModel.Version = "" },
 		"command":      func(c *Content) { c.Container.Command = nil },
 		"args":         func(c *Content) { c.Container.Args = []string{"b"} },
 		"grpc":         func(c *Content) { c.Container.GRPCPorts = nil },
@@ -114,7 +116,7 @@ func TestContentThroughTheWire(t *testing.T) {
 		t.Errorf("environment %v", got.Container.Env)
 	}
 	got.Container.Env = c.Container.Env
-	if !got.Container.Same(c.Container) || got.Schemata != c.Schemata || got.Metadata != c.Metadata || got.MetadataSchemaURI != c.MetadataSchemaURI {
+	if !got.Container.Same(c.Container) || got.Schemata != c.Schemata || got.Metadata != c.Metadata || got.MetadataSchemaURI != c.MetadataSchemaURI || got.BaseModel != c.BaseModel {
 		t.Errorf("read %+v", got)
 	}
 	sent.GetContainerSpec().LivenessProbe = &pb.Probe{ProbeType: &pb.Probe_TcpSocket{TcpSocket: &pb.Probe_TcpSocketAction{Port: 7, Host: "h"}}}

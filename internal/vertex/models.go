@@ -119,6 +119,8 @@ type Model struct {
 	Schemata          Schemata
 	MetadataSchemaURI string
 	Metadata          string // JSON in the form of [CanonicalJSON]
+	// BaseModel is zero when the server does not show it.
+	BaseModel BaseModel
 	// Deployed are the deployed models that serve the version.
 	Deployed []DeployedTo
 
@@ -159,7 +161,8 @@ func readModel(m *pb.Model, name gcp.Name) *Model {
 		Aliases: usersAliases(m.GetVersionAliases()), Marks: marks(m.GetVersionAliases()), ArtifactURI: m.GetArtifactUri(),
 		Container: readContainer(m.GetContainerSpec(), m.GetLabels()[labelHiddenEnv]),
 		Schemata:  readSchemata(m.GetPredictSchemata()), MetadataSchemaURI: m.GetMetadataSchemaUri(), Metadata: readMetadata(m.GetMetadata()),
-		labels: m.GetLabels(),
+		BaseModel: BaseModel{m.GetBaseModelSource().GetModelGardenSource().GetPublicModelName(), m.GetBaseModelSource().GetModelGardenSource().GetVersionId()},
+		labels:    m.GetLabels(),
 	}
 	for _, d := range m.GetDeployedModels() {
 		out.Deployed = append(out.Deployed, DeployedTo{d.GetEndpoint(), d.GetDeployedModelId()})

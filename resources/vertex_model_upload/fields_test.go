@@ -37,6 +37,7 @@ resource "gcpml_vertex_model_upload" "test" {
   version_aliases         = ["default", "golden"]
   keep_versions           = 1
   encryption_spec         = { kms_key_name = "` + key + `" }
+  base_model_source       = { model_garden_source = { public_model_name = "publishers/google/models/gemma3", version_id = "gemma-3-1b-it" } }
   predict_schemata = {
     instance_schema_uri   = "gs://bucket/instance.yaml"
     parameters_schema_uri = "gs://bucket/parameters.yaml"
@@ -109,6 +110,9 @@ func TestAccModelEveryField(t *testing.T) {
 					case m.GetEncryptionSpec().GetKmsKeyName() != key, m.GetMetadata().GetStructValue().GetFields()["trained"] == nil, m.GetPredictSchemata().GetInstanceSchemaUri() == "",
 						m.GetMetadataSchemaUri() == "", !slices.Contains(m.GetVersionAliases(), "golden"), m.GetVersionDescription() != "the first one":
 						t.Errorf("the server has %v", m)
+					case tw.Assumed(t, "base-model-source-echo") == "yes" && (m.GetBaseModelSource().GetModelGardenSource().GetPublicModelName() != "publishers/google/models/gemma3" ||
+						m.GetBaseModelSource().GetModelGardenSource().GetVersionId() != "gemma-3-1b-it"):
+						t.Errorf("the base model is %v", m.GetBaseModelSource())
 					case tw.Assumed(t, "container-spec-echo") == "no": // not to be seen
 					case !slices.Equal(c.GetCommand(), []string{"/serve", "--config"}), !slices.Equal(c.GetArgs(), []string{"$(A)"}), c.GetEnv()[1].GetValue() != "hush",
 						c.GetGrpcPorts()[0].GetContainerPort() != 9091, c.GetDeploymentTimeout().GetSeconds() != 1800, c.GetSharedMemorySizeMb() != 64,
@@ -141,7 +145,7 @@ func TestAccModelEveryFieldMakesAVersion(t *testing.T) {
 	config := everyField
 	steps := []resource.TestStep{{Config: tw.Config(config)}}
 	for _, change := range [][2]string{
-		{`"r1"`, `"r2"`}, {`rows = 1000`, `rows = 1001`}, {"metadata.yaml", "metadata2.yaml"}, {"parameters.yaml", "parameters2.yaml"},
+		{`"r1"`, `"r2"`}, {`rows = 1000`, `rows = 1001`}, {"metadata.yaml", "metadata2.yaml"}, {"models/gemma3", "models/gemma2"}, {"gemma-3-1b-it", "gemma-2-2b-it"}, {"parameters.yaml", "parameters2.yaml"},
 		{`"--config"`, `"--other"`}, {`"$(A)"`, `"$$(A)"`}, {`value_wo_version = 1`, `value_wo_version = 2`}, {`container_port = 9091`, `container_port = 9092`},
 		{`"30m"`, `"31m"`}, {`= 64`, `= 65`}, {`"/ready"] }`, `"/steady"] }`}, {`"X-Probe"`, `"X-Other"`}, {`service = "health"`, `service = "live"`},
 	} {
@@ -154,6 +158,44 @@ func TestAccModelEveryFieldMakesAVersion(t *testing.T) {
 		})
 	}
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.Factories, CheckDestroy: tw.CheckDestroy, Steps: steps})
+}
+
+// Whether Google shows base_model_source is not known: with either answer it stays,
+// a change makes a version, and an import takes over what there is.
+func TestAccModelBaseModelSource(t *testing.T) {
+	for _, echo := range []string{"yes", "no"} {
+		t.Run(echo, func(t *testing.T) {
+			t.Parallel()
+			tw := acctest.Start(t, "--assume", "base-model-source-echo="+echo)
+			with := func(name string) string {
+				return tw.Config(hcl(minimal+"\nbase_model_source = { model_garden_source = { public_model_name = \"publishers/google/models/"+name+"\" } }", ""))
+			}
+			imported := resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true}
+			if echo == "no" {
+				imported.ImportStateVerifyIgnore = []string{"base_model_source"}
+			}
+			empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Factories, CheckDestroy: tw.CheckDestroy,
+				Steps: []resource.TestStep{
+					{Config: with("gemma2")},
+					{Config: with("gemma2"), ConfigPlanChecks: empty},
+					imported,
+					{Config: with("gemma3"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")}},
+					{Config: with("gemma3"), ConfigPlanChecks: empty},
+				},
+			})
+			cli := tw.NewCLI(t, with("gemma3"))
+			cli.Must("apply", "-auto-approve", "-no-color")
+			cli.Must("state", "rm", address)
+			cli.Must("import", "-no-color", address, id)
+			cli.Must("apply", "-auto-approve", "-no-color")
+			if versions := tw.Serving(t).Models[0].Versions; len(versions) != 1 {
+				t.Errorf("the import made a version: %v", versions)
+			}
+			cli.Must("destroy", "-auto-approve", "-no-color")
+		})
+	}
 }
 
 // A key cannot be changed; one in another region is refused by the plan.

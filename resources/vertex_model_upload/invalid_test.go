@@ -63,6 +63,7 @@ var invalids = map[string]invalid{
 	"prediction schema":          {set: object{"predict_schemata": object{"prediction_schema_uri": "https://b/x"}}, path: "predict_schemata.prediction_schema_uri", summary: "Invalid schema URI"},
 	"metadata schema":            {set: object{"metadata_schema_uri": "x.yaml"}, path: "metadata_schema_uri", summary: "Invalid schema URI"},
 	"metadata":                   {set: object{"metadata": "{"}, path: "metadata", summary: "Invalid JSON"},
+	"base model":                 {set: object{"base_model_source": object{"model_garden_source": object{"public_model_name": "google/gemma3"}}}, path: "base_model_source.model_garden_source.public_model_name", summary: "Invalid public_model_name"},
 	"key":                        {set: object{"encryption_spec": object{"kms_key_name": "key"}}, path: "encryption_spec.kms_key_name", summary: "Invalid kms_key_name"},
 	"key elsewhere":              {set: object{"encryption_spec": object{"kms_key_name": strings.Replace(key, "us-central1", "us-east1", 1)}}, path: "encryption_spec.kms_key_name", summary: "Key in another region"},
 	"alias":                      {set: object{"version_aliases": []any{"2"}}, path: `version_aliases.2`, summary: "Invalid version alias"},
@@ -158,7 +159,8 @@ func TestModelUnknown(t *testing.T) {
 	full := configured(object{
 		"project": "demo-gcpml", "location": "us-central1", "description": "x", "labels": object{"team": "ml"}, "deletion_policy": "DELETE",
 		"artifact_revision": "r", "detect_artifact_changes": true, "metadata_schema_uri": "gs://bucket/m.yaml", "metadata": "{}", "version_description": "x",
-		"version_aliases": []any{"default", "golden"}, "keep_versions": 1, "encryption_spec": object{"kms_key_name": key},
+		"base_model_source": object{"model_garden_source": object{"public_model_name": "publishers/p/models/m", "version_id": "1"}},
+		"version_aliases":   []any{"default", "golden"}, "keep_versions": 1, "encryption_spec": object{"kms_key_name": key},
 		"predict_schemata": object{"instance_schema_uri": "gs://bucket/i", "parameters_schema_uri": "gs://bucket/p", "prediction_schema_uri": "gs://bucket/o"},
 		"container_spec": object{
 			"image_uri": image, "command": []any{"c"}, "args": []any{"a"}, "predict_route": "/p", "health_route": "/h", "deployment_timeout": "1s", "shared_memory_size_mb": 1,

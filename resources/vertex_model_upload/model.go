@@ -40,6 +40,7 @@ type model struct {
 	PredictSchemata       types.Object   `tfsdk:"predict_schemata"`
 	MetadataSchemaURI     types.String   `tfsdk:"metadata_schema_uri"`
 	Metadata              types.String   `tfsdk:"metadata"`
+	BaseModelSource       types.Object   `tfsdk:"base_model_source"`
 	EncryptionSpec        types.Object   `tfsdk:"encryption_spec"`
 	VersionDescription    types.String   `tfsdk:"version_description"`
 	VersionAliases        types.Set      `tfsdk:"version_aliases"`
@@ -157,14 +158,14 @@ func (m *model) managed(ctx context.Context, diags *diag.Diagnostics) gcp.Name {
 
 // content returns what a version holds; known is false while a part of it is not.
 func (m *model) content(ctx context.Context, diags *diag.Diagnostics) (content vertex.Content, known bool) {
-	for _, part := range []attr.Value{m.ArtifactURI, m.ContainerSpec, m.ArtifactRevision, m.ArtifactFingerprint, m.PredictSchemata, m.MetadataSchemaURI, m.Metadata} {
+	for _, part := range []attr.Value{m.ArtifactURI, m.ContainerSpec, m.ArtifactRevision, m.ArtifactFingerprint, m.PredictSchemata, m.MetadataSchemaURI, m.Metadata, m.BaseModelSource} {
 		if !fullyKnown(ctx, part) {
 			return vertex.Content{}, false
 		}
 	}
 	content = vertex.Content{
 		ArtifactURI: m.ArtifactURI.ValueString(), Revision: m.ArtifactRevision.ValueString(), Fingerprint: m.ArtifactFingerprint.ValueString(),
-		MetadataSchemaURI: m.MetadataSchemaURI.ValueString(), Metadata: canonicalJSON(m.Metadata.ValueString()),
+		MetadataSchemaURI: m.MetadataSchemaURI.ValueString(), Metadata: canonicalJSON(m.Metadata.ValueString()), BaseModel: m.baseModel(),
 	}
 	if !m.PredictSchemata.IsNull() {
 		var s predictSchemata
@@ -228,6 +229,9 @@ func asImported(planned, had vertex.Content) vertex.Content {
 	if planned.MetadataSchemaURI != "" && had.MetadataSchemaURI != "" {
 		planned.MetadataSchemaURI = had.MetadataSchemaURI
 	}
+	if had.BaseModel == (vertex.BaseModel{}) {
+		planned.BaseModel = had.BaseModel
+	}
 	planned.Container.Env = slices.Clone(planned.Container.Env)
 	for i, e := range planned.Container.Env {
 		if e.Secret && i < len(had.Container.Env) && had.Container.Env[i].Name == e.Name {
@@ -237,9 +241,10 @@ func asImported(planned, had vertex.Content) vertex.Content {
 	return planned
 }
 
+// sameContent compares what is planned with what a version has.
 func sameContent(a, b vertex.Content) bool {
 	return sameArtifact(a.ArtifactURI, b.ArtifactURI) && a.Container.Same(b.Container) && a.Schemata == b.Schemata && a.MetadataSchemaURI == b.MetadataSchemaURI &&
-		a.Metadata == b.Metadata && a.Revision == b.Revision && a.Fingerprint == b.Fingerprint
+		a.Metadata == b.Metadata && a.Revision == b.Revision && a.Fingerprint == b.Fingerprint && sameBase(a.BaseModel, b.BaseModel)
 }
 
 // sameArtifact treats a folder with and without a slash at its end as equal.
@@ -255,7 +260,7 @@ func samePresence(a, b vertex.Schemata) bool {
 // takeContent takes over what a version of another model holds.
 func (m *model) takeContent(from *model) {
 	m.ArtifactURI, m.ArtifactRevision, m.ArtifactFingerprint, m.ContainerSpec = from.ArtifactURI, from.ArtifactRevision, from.ArtifactFingerprint, from.ContainerSpec
-	m.PredictSchemata, m.MetadataSchemaURI, m.Metadata = from.PredictSchemata, from.MetadataSchemaURI, from.Metadata
+	m.PredictSchemata, m.MetadataSchemaURI, m.Metadata, m.BaseModelSource = from.PredictSchemata, from.MetadataSchemaURI, from.Metadata, from.BaseModelSource
 }
 
 // fromRemote takes over what the server has. Spellings that mean the same stay
@@ -289,6 +294,10 @@ func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Dia
 	}
 	if other || (had.MetadataSchemaURI == "") != (r.MetadataSchemaURI == "") {
 		m.MetadataSchemaURI = text(r.MetadataSchemaURI)
+	}
+	// Of the version that we know it is what was sent, whether or not it is shown.
+	if imported := m.CreateTime.IsNull() && r.BaseModel != (vertex.BaseModel{}); other || imported {
+		m.BaseModelSource = baseModelValue(r.BaseModel)
 	}
 	if had.Metadata != r.Metadata {
 		m.Metadata = text(r.Metadata)

@@ -433,6 +433,8 @@ resource "terraform_data" "u" {
     env     = [{ name = "A", value = "1" }], words = ["a1", "b1"]
     probe   = { exec = { command = ["true"] } }
     schemata  = { instance_schema_uri = "gs://bucket/schema.yaml" }
+    base      = { model_garden_source = { public_model_name = "publishers/google/models/gemma3" } }
+    garden    = "publishers/google/models/gemma3"
     container = { image_uri = "`+image+`", env = [{ name = "A", value = "1" }], ports = [{ container_port = 1 }] }
   }
 }
@@ -458,6 +460,7 @@ resource "gcpml_vertex_model_upload" "test" {
   version_aliases         = concat(["default"], local.u.words)
   keep_versions           = local.u.number
   encryption_spec         = { kms_key_name = local.fixed.key }
+  base_model_source       = { model_garden_source = { public_model_name = local.u.garden, version_id = local.u.text } }
   predict_schemata        = { instance_schema_uri = local.u.file, parameters_schema_uri = local.u.file, prediction_schema_uri = local.u.file }
   container_spec = {
     image_uri             = local.u.image
@@ -492,6 +495,7 @@ resource "gcpml_vertex_model_upload" "whole" {
   display_name     = "whole"
   container_spec   = local.u.container
   predict_schemata = local.u.schemata
+  base_model_source = local.u.base
   version_aliases  = local.u.words
 }
 `, version, image))

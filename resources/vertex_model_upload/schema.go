@@ -101,6 +101,7 @@ func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 				Optional: true, PlanModifiers: []planmodifier.String{tfkit.Equivalence(canonicalJSON).KeepEquivalent()}, Validators: []validator.String{jsonValidator{}},
 				MarkdownDescription: "Further information about the model, as JSON: `jsonencode({ … })`. A change uploads a new version.",
 			},
+			"base_model_source": baseModelAttribute(),
 			"encryption_spec": schema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Customer-managed key that encrypts the model with all its versions. A change replaces the model.",

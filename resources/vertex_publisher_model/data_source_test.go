@@ -5,8 +5,10 @@ package vertexpublishermodel_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
+	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -32,6 +34,7 @@ resource "gcpml_vertex_model_upload" "m" {
   artifact_uri      = local.chosen.artifact_uri
   container_spec    = local.chosen.container_spec
   predict_schemata  = data.gcpml_vertex_publisher_model.m.predict_schemata
+  base_model_source = data.gcpml_vertex_publisher_model.m.base_model_source
 }
 
 resource "gcpml_vertex_endpoint_deployment" "m" {
@@ -162,6 +165,37 @@ func TestAccVertexPublisherModelNames(t *testing.T) {
 			{Config: tw.Config(data(`model = "nobody/nothing"`)), ExpectError: regexp.MustCompile(`(?s)Unable to read publisher model "nobody/nothing".*not\s+found`)},
 		},
 	})
+}
+
+// A token for gated weights goes beside what Google proposes, and into no state.
+func TestAccVertexPublisherModelToken(t *testing.T) {
+	t.Parallel()
+	tw := acctest.Start(t, acctest.ModelGarden(t)...)
+	cli := tw.NewCLI(t, tw.Config(data(`model = "Qwen/Qwen2-0.5B-Instruct"`)+strings.Replace(stack("0"), "local.chosen.container_spec", `merge(local.chosen.container_spec, {
+    env = concat(local.chosen.container_spec.env, [{ name = "HF_TOKEN", value_wo = "hf_hush", value_wo_version = 1 }])
+  })`, 1)))
+	cli.Must("apply", "-auto-approve", "-no-color")
+	if out, exit := cli.Run("plan", "-detailed-exitcode", "-no-color"); exit != 0 {
+		t.Errorf("the plan after apply is not empty (exit code %d):\n%s", exit, out)
+	}
+	if state := cli.Must("state", "pull"); !strings.Contains(state, "HF_TOKEN") || !strings.Contains(state, "NUM_SHARD") || strings.Contains(state, "hf_hush") {
+		t.Errorf("state %s", state)
+	}
+	models, err := tw.Clients(t).Models(t.Context(), acctest.Region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := models.GetModel(t.Context(), &aiplatformpb.GetModelRequest{Name: "projects/" + acctest.Project + "/locations/" + acctest.Region + "/models/open_model"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if env := m.GetContainerSpec().GetEnv(); len(env) != 5 || env[0].GetValue() != "Qwen/Qwen2-0.5B-Instruct" || env[4].GetValue() != "hf_hush" {
+		t.Errorf("the server has %v", env)
+	}
+	cli.Must("destroy", "-auto-approve", "-no-color")
+	if err := tw.CheckDestroy(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAccVertexPublisherModelInvalid(t *testing.T) {

@@ -40,6 +40,7 @@ const (
 	DocumentServiceEcho  Key = "document-service-echo"
 	KMSKeyVersion        Key = "kms-key-version-in-model"
 	ConnectionKeyVersion Key = "kms-key-version-in-connection"
+	BaseModelEcho        Key = "base-model-source-echo"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -74,6 +75,7 @@ var Switches = []Switch{
 	{DocumentServiceEcho, []string{"yes", "no"}, "Does a remote model over Document AI show its remoteServiceType, which the API's list of values lacks?"},
 	{KMSKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a model end in the version of the key?"},
 	{ConnectionKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a connection end in the version of the key?"},
+	{BaseModelEcho, []string{"yes", "no"}, "Is a model's base_model_source shown on reading?"},
 }
 
 // Set holds the chosen values. The zero value has every default.

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"unicode"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // The parameters that every Google API accepts
@@ -23,7 +26,9 @@ var systemParameterNames = map[string]bool{
 	"apiVersion": true, "userIp": true, "trace": true,
 }
 
-func systemParameters(next http.Handler) http.Handler {
+// systemParameters takes them out. booleans are the names of parameters that are
+// true or false.
+func systemParameters(booleans map[string]bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		kept := url.Values{}
@@ -33,6 +38,9 @@ func systemParameters(next http.Handler) http.Handler {
 				kept[name] = values
 				if strings.HasSuffix(strings.ToLower(name), "mask") {
 					kept[name] = camelPaths(values)
+				}
+				if booleans[name] {
+					kept[name] = lowerCase(values)
 				}
 				continue
 			}
@@ -53,6 +61,37 @@ func systemParameters(next http.Handler) http.Handler {
 		r.URL.RawQuery = kept.Encode()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// booleanParameters are the names, in both spellings, of the fields of requests that
+// are true or false.
+func booleanParameters(server *grpc.Server) map[string]bool {
+	names := map[string]bool{}
+	for name := range server.GetServiceInfo() {
+		descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
+		service, ok := descriptor.(protoreflect.ServiceDescriptor)
+		if err != nil || !ok {
+			continue
+		}
+		for i := range service.Methods().Len() {
+			fields := service.Methods().Get(i).Input().Fields()
+			for j := range fields.Len() {
+				if field := fields.Get(j); field.Kind() == protoreflect.BoolKind {
+					names[string(field.Name())], names[field.JSONName()] = true, true
+				}
+			}
+		}
+	}
+	return names
+}
+
+// lowerCase makes true of True, which is how gcloud, in Python, writes it in a query.
+func lowerCase(values []string) []string {
+	out := make([]string, len(values))
+	for i, value := range values {
+		out[i] = strings.ToLower(value)
+	}
+	return out
 }
 
 // camelPaths spells the paths of a field mask as JSON does. Google takes

@@ -55,7 +55,7 @@ func New(server *grpc.Server, wider ...protoreflect.ServiceDescriptor) (http.Han
 	if err != nil {
 		return nil, fmt.Errorf("REST routes: %w", err)
 	}
-	return systemParameters(plainJSON(inGoogleShape(transcoder))), nil
+	return systemParameters(booleanParameters(server), plainJSON(inGoogleShape(transcoder))), nil
 }
 
 // operationRules adds the routes at which the operations of projects live;

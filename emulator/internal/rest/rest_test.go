@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -83,11 +84,20 @@ func (fakeOperations) DeleteOperation(context.Context, *longrunningpb.DeleteOper
 	return nil, status.Error(codes.Aborted, "delete")
 }
 
+type fakeGarden struct {
+	aiplatformpb.UnimplementedModelGardenServiceServer
+}
+
+func (fakeGarden) GetPublisherModel(_ context.Context, req *aiplatformpb.GetPublisherModelRequest) (*aiplatformpb.PublisherModel, error) {
+	return &aiplatformpb.PublisherModel{Name: fmt.Sprint(req.GetName(), " ", req.GetIsHuggingFaceModel(), " ", req.GetLanguageCode())}, nil
+}
+
 func handler(t *testing.T) http.Handler {
 	t.Helper()
 	server := grpc.NewServer()
 	aiplatformpb.RegisterEndpointServiceServer(server, fakeEndpoints{})
 	longrunningpb.RegisterOperationsServer(server, fakeOperations{})
+	aiplatformpb.RegisterModelGardenServiceServer(server, fakeGarden{})
 	h, err := New(server)
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +158,21 @@ func TestFieldMasksInBothSpellings(t *testing.T) {
 		if code, out := send(t, h, "PATCH", collection+"/e?"+query, "{}"); code != 200 || out["name"] != "display_name labels traffic_split" {
 			t.Errorf("%s: %d %v", query, code, out)
 		}
+	}
+}
+
+// gcloud writes True and False.
+func TestBooleansOfPython(t *testing.T) {
+	h := handler(t)
+	for query, want := range map[string]string{
+		"isHuggingFaceModel=True&languageCode=False": "true False", "is_hugging_face_model=True": "true ", "isHuggingFaceModel=False": "false ", "isHuggingFaceModel=true": "true ",
+	} {
+		if code, out := send(t, h, "GET", "/v1/publishers/p/models/m@1?"+query, ""); code != 200 || out["name"] != "publishers/p/models/m@1 "+want {
+			t.Errorf("%s: %d %v", query, code, out)
+		}
+	}
+	if code, out := send(t, h, "GET", "/v1/publishers/p/models/m?isHuggingFaceModel=yes", ""); code != 400 {
+		t.Errorf("%d %v", code, out)
 	}
 }
 

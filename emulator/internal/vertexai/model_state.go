@@ -95,6 +95,9 @@ func (s *Service) modelProto(m *model, v *version) *aiplatformpb.Model {
 	if s.cfg.Assume.Is(assume.ContainerSpecEcho, "no") {
 		out.ContainerSpec = nil
 	}
+	if s.cfg.Assume.Is(assume.BaseModelEcho, "no") {
+		out.BaseModelSource = nil
+	}
 	for _, e := range s.sortedEndpoints() {
 		for _, d := range e.deployed {
 			if d.model == m.name && d.version == v.id {

@@ -38,7 +38,7 @@ func (s *modelService) UploadModel(_ context.Context, req *aiplatformpb.UploadMo
 	dropOutputOnly(in.ProtoReflect())
 	in.Name, in.Etag = "", ""
 	if err := onlyFields("model", in, "display_name", "description", "version_description", "version_aliases", "labels",
-		"artifact_uri", "container_spec", "predict_schemata", "metadata_schema_uri", "metadata", "encryption_spec"); err != nil {
+		"artifact_uri", "container_spec", "predict_schemata", "metadata_schema_uri", "metadata", "base_model_source", "encryption_spec"); err != nil {
 		return nil, err
 	}
 	if err := validModel(in); err != nil {
@@ -120,7 +120,7 @@ func (s *Service) addVersion(m *model, id string, in *aiplatformpb.Model, now ti
 		id: id, description: in.GetVersionDescription(), labels: maps.Clone(in.GetLabels()), created: now, updated: now,
 		spec: &aiplatformpb.Model{
 			ArtifactUri: in.GetArtifactUri(), ContainerSpec: in.GetContainerSpec(), PredictSchemata: in.GetPredictSchemata(),
-			MetadataSchemaUri: in.GetMetadataSchemaUri(), Metadata: in.GetMetadata(),
+			MetadataSchemaUri: in.GetMetadataSchemaUri(), Metadata: in.GetMetadata(), BaseModelSource: in.GetBaseModelSource(),
 		},
 	}
 	if s.cfg.Assume.Is(assume.SchemaURIEcho, "moved") {

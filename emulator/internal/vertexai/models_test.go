@@ -67,6 +67,12 @@ func TestUploadRefusesBadInput(t *testing.T) {
 			q.Model.PredictSchemata = &aiplatformpb.PredictSchemata{InstanceSchemaUri: "https://b/x.yaml"}
 		}, codes.InvalidArgument, "instance_schema_uri"},
 		{"metadata schema", func(q *aiplatformpb.UploadModelRequest) { q.Model.MetadataSchemaUri = "x.yaml" }, codes.InvalidArgument, "metadata_schema_uri"},
+		{"base model", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.BaseModelSource = gardenSource("gemma3")
+		}, codes.InvalidArgument, "public_model_name"},
+		{"base model of Genie", func(q *aiplatformpb.UploadModelRequest) {
+			q.Model.BaseModelSource = &aiplatformpb.Model_BaseModelSource{Source: &aiplatformpb.Model_BaseModelSource_GenieSource{GenieSource: &aiplatformpb.GenieSource{}}}
+		}, codes.Unimplemented, "genie_source"},
 		{"key", func(q *aiplatformpb.UploadModelRequest) {
 			q.Model.EncryptionSpec = &aiplatformpb.EncryptionSpec{KmsKeyName: "key"}
 		}, codes.InvalidArgument, "kms_key_name"},
@@ -263,6 +269,29 @@ func TestModelSwitches(t *testing.T) {
 		_, err := r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: testModel()})
 		refused(t, err, codes.AlreadyExists, "models/m")
 	})
+}
+
+func gardenSource(name string) *aiplatformpb.Model_BaseModelSource {
+	return &aiplatformpb.Model_BaseModelSource{Source: &aiplatformpb.Model_BaseModelSource_ModelGardenSource{
+		ModelGardenSource: &aiplatformpb.ModelGardenSource{PublicModelName: name, VersionId: "v"},
+	}}
+}
+
+// The source of a model is of a version, and shown or not.
+func TestBaseModelSourceIsEchoed(t *testing.T) {
+	for _, echo := range []string{"yes", "no"} {
+		r := newRig(t, 0, "base-model-source-echo="+echo)
+		m := testModel()
+		m.BaseModelSource = gardenSource("publishers/google/models/gemma3")
+		r.ok(r.models.UploadModel(t.Context(), &aiplatformpb.UploadModelRequest{Parent: testParent, ModelId: "m", Model: proto.CloneOf(m)}))
+		r.upload("m")
+		if got := r.model(testParent + "/models/m@1").GetBaseModelSource(); proto.Equal(got, m.GetBaseModelSource()) != (echo == "yes") {
+			t.Errorf("%s: read %v", echo, got)
+		}
+		if got := r.model(testParent + "/models/m@2").GetBaseModelSource(); got != nil {
+			t.Errorf("%s: version 2 has %v", echo, got)
+		}
+	}
 }
 
 func newNamed(r *rig) string { return r.model(r.upload("m")).GetName() }

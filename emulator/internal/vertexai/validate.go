@@ -80,6 +80,9 @@ func validModel(m *aiplatformpb.Model) error {
 	if err := validSchemas(m); err != nil {
 		return err
 	}
+	if err := validBaseModel(m.GetBaseModelSource()); err != nil {
+		return err
+	}
 	return validContainer(m.GetContainerSpec())
 }
 

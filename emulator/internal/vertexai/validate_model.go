@@ -163,3 +163,18 @@ func validModelKey(path, parent string, spec *aiplatformpb.EncryptionSpec) error
 	}
 	return nil
 }
+
+func validBaseModel(source *aiplatformpb.Model_BaseModelSource) error {
+	const path = "model.base_model_source"
+	if source == nil {
+		return nil
+	}
+	if err := onlyFields(path, source, "model_garden_source"); err != nil {
+		return err
+	}
+	garden := source.GetModelGardenSource()
+	if !publisherModelPattern.MatchString(garden.GetPublicModelName()) {
+		return invalid("%s.model_garden_source.public_model_name %q is not valid: want publishers/PUBLISHER/models/MODEL.", path, garden.GetPublicModelName())
+	}
+	return onlyFields(path+".model_garden_source", garden, "public_model_name", "version_id")
+}

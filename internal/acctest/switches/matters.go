@@ -113,4 +113,8 @@ var matters = map[string]row{
 		"^TestAcc(ConnectionKey)$",
 		[]string{connection},
 	},
+	"base-model-source-echo": {
+		"^TestAcc(ModelEveryField|ModelDrift|VertexPublisherModel)$",
+		[]string{model, "./resources/vertex_publisher_model"},
+	},
 }
