@@ -96,12 +96,29 @@ func TestNames(t *testing.T) {
 		{"format_connection_name", []string{"p-1", "us", "c_1"}, "projects/p-1/locations/us/connections/c_1"},
 		// As in https://cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-create-remote-model-https
 		{"endpoint_url", []string{"projects/p-1/locations/us-central1/endpoints/1234"}, "https://us-central1-aiplatform.googleapis.com/v1/projects/p-1/locations/us-central1/endpoints/1234"},
+		{"endpoint_url", []string{"projects/p-1/locations/global/endpoints/1234"}, "https://aiplatform.googleapis.com/v1/projects/p-1/locations/global/endpoints/1234"},
+		{"endpoint_url", []string{"https://u-r1-aiplatform.cloud.example/v1/projects/p-1/locations/u-r1/endpoints/1234"}, "https://u-r1-aiplatform.cloud.example/v1/projects/p-1/locations/u-r1/endpoints/1234"},
+		{"endpoint_url", []string{"projects/p-1/locations/u-r1/endpoints/1234", "cloud.example"}, "https://u-r1-aiplatform.cloud.example/v1/projects/p-1/locations/u-r1/endpoints/1234"},
+		{"parse_vertex_name", []string{"https://u-r1-aiplatform.cloud.example/v1/projects/p-1/locations/u-r1/endpoints/1234"}, "id=1234 kind=endpoints location=u-r1 project=p-1 version=<null>"},
 	} {
-		got, err := call(t, c.function, strs(c.arguments...)...)
+		arguments := strs(c.arguments...)
+		if c.function == "endpoint_url" {
+			arguments = variadic(arguments)
+		}
+		got, err := call(t, c.function, arguments...)
 		if err != nil || got != c.want {
 			t.Errorf("%s(%q) is %q (%v), want %q", c.function, c.arguments, got, err, c.want)
 		}
 	}
+}
+
+// variadic has all but the first argument in the tuple that a variadic parameter is.
+func variadic(arguments []attr.Value) []attr.Value {
+	kinds := make([]attr.Type, len(arguments)-1)
+	for i := range kinds {
+		kinds[i] = types.StringType
+	}
+	return []attr.Value{arguments[0], types.TupleValueMust(kinds, arguments[1:])}
 }
 
 // What cannot be is an error at the argument that is wrong.
@@ -126,7 +143,9 @@ func TestWrongArguments(t *testing.T) {
 		{"parse_connection_name", strs("us.c"), 0},
 		{"parse_connection_name", strs("projects/p/locations/l/models/m"), 0},
 		{"format_connection_name", strs("p", "u s", "c"), -1},
-		{"endpoint_url", strs("projects/p/locations/l/models/m"), 0},
+		{"endpoint_url", variadic(strs("projects/p/locations/l/models/m")), 0},
+		{"endpoint_url", variadic(strs("projects/p/locations/l/endpoints/e", "https://x")), 1},
+		{"endpoint_url", variadic(strs("projects/p/locations/l/endpoints/e", "a.b", "c.d")), 2},
 		{"ml_predict_sql", strs("d.m", "SELECT 1"), 0},
 		{"ml_predict_sql", strs("projects/p/datasets/d/tables/t", "SELECT 1"), 0},
 		{"ml_predict_sql", strs("p.d.m", "SELECT 1)); DROP TABLE t; SELECT ((1"), 1},

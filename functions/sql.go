@@ -5,6 +5,7 @@ package functions
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/function"
@@ -21,14 +22,30 @@ func newEndpointURL() function.Function {
 		Summary:             "Returns the URL of a Vertex AI endpoint.",
 		MarkdownDescription: "Returns `https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/endpoints/ID`, as the option `ENDPOINT` of a remote model has it. With `:predict` behind it, it takes prediction requests.",
 		Parameters:          []function.Parameter{text("endpoint", endpointDescription)},
+		VariadicParameter:   text("universe_domain", "Domain of the APIs, once, for a Google Cloud other than the public one. By default that of `endpoint` if it is a URL, else `googleapis.com`."),
 		Return:              function.StringReturn{},
-	}, texts(1, func(a []string) (any, *function.FuncError) {
-		n, err := endpoint(0, a[0])
+	}, func(ctx context.Context, data function.ArgumentsData) (any, *function.FuncError) {
+		var name string
+		var universes []string
+		if err := data.Get(ctx, &name, &universes); err != nil {
+			return nil, err
+		}
+		n, err := endpoint(0, name)
 		if err != nil {
 			return nil, err
 		}
-		return bqml.EndpointURL(n), nil
-	})}
+		universe := gcp.UniverseOf(name)
+		switch {
+		case len(universes) > 1:
+			return nil, function.NewArgumentFuncError(2, "there is one universe_domain at most")
+		case len(universes) == 1:
+			universe = universes[0]
+		}
+		if universe != "" && !gcp.IsDomain(universe) {
+			return nil, function.NewArgumentFuncError(1, fmt.Sprintf("%q is not a domain such as googleapis.com", universe))
+		}
+		return bqml.EndpointURL(universe, n), nil
+	}}
 }
 
 func newQuoteIdentifier() function.Function {
@@ -114,7 +131,7 @@ func newRemoteModelDDL() function.Function {
 			if failed != nil {
 				return nil, failed
 			}
-			spec := bqml.ModelSpec{Input: asColumns(input), Output: asColumns(output)}
+			spec := bqml.ModelSpec{Input: asColumns(input), Output: asColumns(output), Universe: gcp.UniverseOf(to)}
 			if spec.Name, failed = remoteModel(0, name); failed != nil {
 				return nil, failed
 			}

@@ -14,10 +14,11 @@ import (
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
 
-// EndpointURL is the value of the ENDPOINT option for an endpoint.
-func EndpointURL(n gcp.Name) string {
+// EndpointURL is the value of the ENDPOINT option for an endpoint in a universe; "" is
+// Google's public one.
+func EndpointURL(universe string, n gcp.Name) string {
 	n = apiName(n)
-	return "https://" + n.Location + "-aiplatform.googleapis.com/v1/" + n.String()
+	return gcp.VertexURL(universe, n.Location) + n.String()
 }
 
 var (
@@ -71,7 +72,7 @@ func (m ModelSpec) CreateSQL(replace bool) (string, error) {
 		s.Identifier(path(c.Project, c.Location, c.ID))
 	}
 	s.Fixed("\nOPTIONS (")
-	o := options{s: &s}
+	o := options{s: &s, universe: m.Universe}
 	if err := m.options(&o); err != nil {
 		return "", err
 	}
@@ -133,8 +134,9 @@ func path(parts ...string) string { return strings.Join(parts, ".") }
 
 // options writes the entries of an OPTIONS list. Zero values are left out.
 type options struct {
-	s    *Statement
-	some bool
+	s        *Statement
+	some     bool
+	universe string
 }
 
 func (o *options) name(name string) *Statement {
@@ -185,10 +187,10 @@ func (t Target) options(o *options) error {
 	switch {
 	case t.Custom():
 		e := apiName(t.Endpoint)
-		o.text("ENDPOINT", EndpointURL(e))
+		o.text("ENDPOINT", EndpointURL(o.universe, e))
 		return check(part{"project of the endpoint", e.Project, projectGrammar}, part{"location of the endpoint", e.Location, localGrammar}, part{"id of the endpoint", e.ID, idGrammar})
 	case t.Hosted != "":
-		o.text("ENDPOINT", t.Hosted)
+		o.text("ENDPOINT", hostedURL(o.universe, t.Hosted))
 	case t.Service != nil:
 		o.text("REMOTE_SERVICE_TYPE", t.Service.Type)
 		o.text("DOCUMENT_PROCESSOR", t.Service.DocumentProcessor)

@@ -27,6 +27,9 @@ type ModelSpec struct {
 	Input  []Column
 	Output []Column
 	KMSKey string // "" leaves the key to BigQuery
+	// Universe is the domain of the endpoint's URL. The service sets it to that of its
+	// clients; "" is Google's public one.
+	Universe string
 	// Deploy tells whether an open model is to be deployed; nil leaves it as it is.
 	Deploy *bool
 	// Probe, if set, is predicted whenever the model was made or replaced.

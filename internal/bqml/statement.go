@@ -31,6 +31,7 @@ func (s *Service) drop(ctx context.Context, name gcp.RemoteModelName, location s
 // execute runs the DDL, again and again while it is refused because the grant of
 // the connection's service account has not taken effect.
 func (s *Service) execute(ctx context.Context, spec ModelSpec, replace bool, location string, marker gcp.Marker, o Options) error {
+	spec.Universe = s.clients.Universe()
 	sql, err := spec.CreateSQL(replace)
 	if err != nil {
 		return err

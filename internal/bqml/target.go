@@ -23,7 +23,7 @@ type Target struct {
 	// Endpoint is a Vertex AI endpoint.
 	Endpoint gcp.Name
 	// Hosted is a model that Google or a partner hosts: its short name, such as
-	// "gemini-2.5-flash", or its URL.
+	// "gemini-2.5-flash", its full name, or its URL.
 	Hosted string
 	// Service is a Cloud AI service.
 	Service *CloudService
@@ -107,26 +107,27 @@ const (
 	MaxIdleTTL  = 7 * 24 * time.Hour
 )
 
-// hostedURL is the URL of a model that Google or a partner hosts.
-func hostedURL(project, location, publisher, model string) string {
-	host := location + "-aiplatform.googleapis.com"
-	if location == "global" {
-		host = "aiplatform.googleapis.com"
+// hostedURL is the URL of a model that Google or a partner hosts, in a universe. Its
+// short name stays as it is.
+func hostedURL(universe, text string) string {
+	h, _ := parseHosted(text)
+	if h.location == "" {
+		return text
 	}
-	return fmt.Sprintf("https://%s/v1/projects/%s/locations/%s/publishers/%s/models/%s", host, project, location, publisher, model)
+	return fmt.Sprintf("%sprojects/%s/locations/%s/publishers/%s/models/%s", gcp.VertexURL(cmp.Or(h.universe, universe), h.location), h.project, h.location, h.publisher, h.model)
 }
 
 var (
 	hostedName = regexp.MustCompile(`^(?:(?:[a-z][a-z0-9-]*/)?([a-z][a-z0-9-]*)/)?([a-z][A-Za-z0-9._@-]{0,255})$`)
-	hostedPath = regexp.MustCompile(`^(?:(?:https:)?//(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com/(?:v1/)?)?projects/([a-z0-9.:-]+)/locations/([a-z0-9-]+)/publishers/([a-z0-9-]+)/models/([A-Za-z0-9._@-]+)$`)
+	hostedPath = regexp.MustCompile(`^(?:(?:https:)?//(?:[a-z0-9-]+-)?aiplatform\.((?:[a-z0-9-]+\.)+[a-z]+)/(?:v1/)?)?projects/([a-z0-9.:-]+)/locations/([a-z0-9-]+)/publishers/([a-z0-9-]+)/models/([A-Za-z0-9._@-]+)$`)
 )
 
 // hosted is what a name or URL tells of a hosted model; what it does not is empty.
-type hosted struct{ project, location, publisher, model string }
+type hosted struct{ universe, project, location, publisher, model string }
 
 func parseHosted(text string) (hosted, bool) {
 	if m := hostedPath.FindStringSubmatch(text); m != nil {
-		return hosted{m[1], m[2], m[3], m[4]}, true
+		return hosted{m[1], m[2], m[3], m[4], m[5]}, true
 	}
 	if m := hostedName.FindStringSubmatch(text); m != nil {
 		return hosted{publisher: m[1], model: m[2]}, true
@@ -141,12 +142,8 @@ func ParseEndpoint(text string) (Target, error) {
 	if err == nil {
 		return Target{Endpoint: n}, nil
 	}
-	h, ok := parseHosted(text)
-	switch {
-	case !ok:
+	if _, ok := parseHosted(text); !ok {
 		return Target{}, fmt.Errorf("%w, nor is it the name of a model that Google or a partner hosts, such as gemini-2.5-flash, or its URL https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/publishers/PUBLISHER/models/MODEL", err)
-	case h.location != "":
-		return Target{Hosted: hostedURL(h.project, h.location, h.publisher, h.model)}, nil
 	}
 	return Target{Hosted: text}, nil
 }
@@ -169,7 +166,7 @@ func (s *Service) SameHosted(ctx context.Context, a, b string) bool {
 		return a == b
 	}
 	same := func(a, b string) bool { return a == "" || b == "" || a == b }
-	return x.model == y.model && same(x.publisher, y.publisher) && same(x.location, y.location) &&
+	return x.model == y.model && same(x.universe, y.universe) && same(x.publisher, y.publisher) && same(x.location, y.location) &&
 		(same(x.project, y.project) || s.sameProject(ctx, x.project, y.project))
 }
 

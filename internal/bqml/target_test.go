@@ -25,7 +25,10 @@ func TestParseEndpoint(t *testing.T) {
 		"openapi/meta/llama-3.1-8b-maas":           "openapi/meta/llama-3.1-8b-maas",
 		"meta/llama-4-scout-17b-16e-instruct-maas": "meta/llama-4-scout-17b-16e-instruct-maas",
 		"https://europe-west6-aiplatform.googleapis.com/v1/projects/p/locations/europe-west6/publishers/google/models/m-1": "https://europe-west6-aiplatform.googleapis.com/v1/projects/p/locations/europe-west6/publishers/google/models/m-1",
-		"projects/p/locations/global/publishers/google/models/m-1":                                                         "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/m-1",
+		"projects/p/locations/global/publishers/google/models/m-1":                                                         "projects/p/locations/global/publishers/google/models/m-1",
+		"https://u-r1-aiplatform.cloud.example/v1/projects/p/locations/u-r1/publishers/google/models/m-1":                  "https://u-r1-aiplatform.cloud.example/v1/projects/p/locations/u-r1/publishers/google/models/m-1",
+		"https://u-r1-aiplatform.cloud.example/v1/projects/p/locations/u-r1/endpoints/123":                                 "endpoint 123",
+		"https://u-r1-bigquery.cloud.example/v1/projects/p/locations/u-r1/publishers/google/models/m-1":                    "",
 		"": "", "1234": "", "projects/p/locations/l/models/m": "", "https://example.com/m": "", "a b": "", "x' OR '1": "", "a/b/c/d": "",
 	} {
 		got, err := ParseEndpoint(text)
@@ -93,6 +96,27 @@ func TestCreateSQLOfEachKind(t *testing.T) {
 	}
 	if sql, err := (ModelSpec{Name: tutorial().Name, Connection: tutorial().Connection}).CreateSQL(false); err == nil {
 		t.Errorf("a model that calls nothing:\n%s", sql)
+	}
+}
+
+// The ENDPOINT of a model in a universe, and in the location that has no host of its own.
+func TestEndpointOption(t *testing.T) {
+	for _, c := range []struct{ universe, endpoint, want string }{
+		{"", "projects/p/locations/us-central1/endpoints/1", "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/endpoints/1"},
+		{"cloud.example", "projects/p/locations/u-r1/endpoints/1", "https://u-r1-aiplatform.cloud.example/v1/projects/p/locations/u-r1/endpoints/1"},
+		{"cloud.example", "projects/p/locations/u-r1/publishers/google/models/m", "https://u-r1-aiplatform.cloud.example/v1/projects/p/locations/u-r1/publishers/google/models/m"},
+		{"cloud.example", "https://aiplatform.cloud.example/v1/projects/p/locations/global/publishers/google/models/m", "https://aiplatform.cloud.example/v1/projects/p/locations/global/publishers/google/models/m"},
+		{"", "projects/p/locations/global/publishers/google/models/m", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/m"},
+		{"cloud.example", "gemini-2.5-flash", "gemini-2.5-flash"},
+	} {
+		target, err := ParseEndpoint(c.endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, err := ModelSpec{Name: tutorial().Name, Connection: tutorial().Connection, Target: target, Universe: c.universe}.CreateSQL(false)
+		if err != nil || !strings.Contains(sql, "'"+c.want+"'") && !strings.Contains(sql, `"`+c.want+`"`) {
+			t.Errorf("%s in %q:\n%s\nwant %s (%v)", c.endpoint, c.universe, sql, c.want, err)
+		}
 	}
 }
 

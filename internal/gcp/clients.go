@@ -36,6 +36,7 @@ type Clients struct {
 	made     map[string]any
 	projects map[string]string // project number or id → id
 	locks    map[string]chan struct{}
+	policies map[string]*policyWrite // by project
 	closers  []func() error
 }
 
@@ -309,11 +310,11 @@ func (c *Clients) Close() error {
 // detached keeps a client usable after the call that made it has ended.
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
+// Universe is the domain of the APIs.
+func (c *Clients) Universe() string { return c.config.universe() }
+
 func (c *Clients) vertexHost(location string) string {
-	if location == "global" {
-		return c.host(c.config.VertexAIEndpoint, "aiplatform")
-	}
-	return c.host(c.config.VertexAIEndpoint, location+"-aiplatform")
+	return c.host(c.config.VertexAIEndpoint, vertexService(location))
 }
 
 // storageReadHost is that of the BigQuery Storage API, which has no custom endpoint

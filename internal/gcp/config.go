@@ -340,7 +340,7 @@ func (c Config) checkCalls() error {
 		return wrong("request_timeout", "must be more than zero")
 	case c.PollInterval < 0:
 		return wrong("poll_interval", "must be more than zero")
-	case c.UniverseDomain != "" && !universeWhole.MatchString(c.UniverseDomain):
+	case c.UniverseDomain != "" && !IsDomain(c.UniverseDomain):
 		return wrong("universe_domain", "%q is not a domain such as %s", c.UniverseDomain, defaultUniverse)
 	}
 	return nil
@@ -418,5 +418,8 @@ func (c Config) scopes() []string {
 	}
 	return c.Scopes
 }
+
+// IsDomain reports whether a text is the domain of a universe, such as googleapis.com.
+func IsDomain(text string) bool { return universeWhole.MatchString(text) }
 
 func (c Config) universe() string { return cmp.Or(c.UniverseDomain, defaultUniverse) }

@@ -6,6 +6,7 @@ package gcp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -34,6 +35,9 @@ func (c *Clients) GrantRoles(ctx context.Context, project, member string, roles 
 			return len(added) > 0
 		})
 	})
+	if err == nil {
+		c.gave(project, member, added)
+	}
 	return added, err
 }
 
@@ -42,9 +46,13 @@ func (c *Clients) RevokeRoles(ctx context.Context, project, member string, roles
 	if len(roles) == 0 {
 		return nil
 	}
-	return c.editPolicy(ctx, project, func(policy *iampb.Policy) bool {
+	err := c.editPolicy(ctx, project, func(policy *iampb.Policy) bool {
 		return removeMember(policy, member, roles)
 	})
+	if err == nil {
+		c.took(project, member, roles)
+	}
+	return err
 }
 
 // MemberRoles returns the roles that a project's policy gives a member without
@@ -65,10 +73,18 @@ func (c *Clients) MemberRoles(ctx context.Context, project, member string) ([]st
 }
 
 // HasBinding reports whether a project's policy names a member in any binding,
-// conditional or not.
+// conditional or not. It does not judge by a policy from before our own last write, which
+// is what a read may give for a moment, and returns a [LostGrantError] for one in which
+// somebody has taken away since what this process granted.
 func (c *Clients) HasBinding(ctx context.Context, project, member string) (bool, error) {
 	policy, err := c.policy(ctx, project)
-	return slices.ContainsFunc(policy.GetBindings(), func(b *iampb.Binding) bool { return holds(b, member) }), err
+	if err != nil {
+		return false, err
+	}
+	if behind, err := c.sinceWrite(project, member, policy); behind || err != nil {
+		return behind, err
+	}
+	return slices.ContainsFunc(policy.GetBindings(), func(b *iampb.Binding) bool { return holds(b, member) }), nil
 }
 
 func (c *Clients) policy(ctx context.Context, project string) (*iampb.Policy, error) {
@@ -113,11 +129,13 @@ func (c *Clients) editPolicy(ctx context.Context, project string, edit func(*iam
 			return nil
 		}
 		policy.Version = policyVersion
-		err = Retry(ctx, "resourcemanager.projects.setIamPolicy", func(ctx context.Context) error {
-			_, err := projects.SetIamPolicy(ctx, &iampb.SetIamPolicyRequest{Resource: "projects/" + project, Policy: policy})
+		var written *iampb.Policy
+		err = Retry(ctx, "resourcemanager.projects.setIamPolicy", func(ctx context.Context) (err error) {
+			written, err = projects.SetIamPolicy(ctx, &iampb.SetIamPolicyRequest{Resource: "projects/" + project, Policy: policy})
 			return err
 		})
 		if err == nil {
+			c.wrote(project, policy.GetEtag(), written.GetEtag())
 			return nil
 		}
 		if code := Code(err); code != codes.Aborted && code != codes.Unavailable || time.Since(start) > policyBudget {
@@ -182,7 +200,8 @@ type Propagation struct {
 	// Role is what the account needs, for the advice in errors; may be empty.
 	Role string
 	// HasBinding, when set, reads whether the policy holds any binding for the
-	// account: a policy that can be read and holds none will not take effect.
+	// account: a policy that can be read and holds none will not take effect, nor will
+	// one of which it returns a [LostGrantError].
 	HasBinding func(context.Context) (bool, error)
 	// Progress, when set, is told of each refusal that is retried.
 	Progress func(waited time.Duration, refusal error)
@@ -208,7 +227,11 @@ func (p Propagation) Do(ctx context.Context, fn func(context.Context) error) err
 		}
 		waited := time.Since(first)
 		if p.HasBinding != nil {
-			if has, readErr := p.HasBinding(ctx); readErr == nil && !has {
+			has, readErr := p.HasBinding(ctx)
+			if lost, ok := errors.AsType[*LostGrantError](readErr); ok {
+				return fmt.Errorf("%w (%w)", err, lost)
+			}
+			if readErr == nil && !has {
 				return fmt.Errorf("%w (no role is granted to %s in the project's IAM policy: grant it %s, for instance with roles of gcpml_bq_connection)", err, p.Account, cmp.Or(p.Role, "one"))
 			}
 		}

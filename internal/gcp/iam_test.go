@@ -82,8 +82,11 @@ func TestPropagationGivesUp(t *testing.T) {
 		want time.Duration // at most
 		text string
 	}{
-		"0 fails at once":   {Propagation{Account: account}, never, 0, "permission"},
-		"after the window":  {Propagation{Timeout: time.Minute, Account: account}, never, time.Minute, "iam_propagation_timeout is 1m0s"},
+		"0 fails at once":  {Propagation{Account: account}, never, 0, "permission"},
+		"after the window": {Propagation{Timeout: time.Minute, Account: account}, never, time.Minute, "iam_propagation_timeout is 1m0s"},
+		"taken away by others": {Propagation{Timeout: time.Hour, Account: account, HasBinding: func(context.Context) (bool, error) {
+			return false, &LostGrantError{"p", "serviceAccount:" + account, []string{"roles/aiplatform.user"}}
+		}}, never, 0, "such as google_project_iam_binding"},
 		"no binding at all": {Propagation{Timeout: time.Hour, Account: account, HasBinding: func(context.Context) (bool, error) { return false, nil }}, never, 0, "no role is granted"},
 		"another account":   {Propagation{Timeout: time.Hour, Account: "other@example.com"}, never, 0, "permission"},
 		"the caller's own right": {Propagation{Timeout: time.Hour, Account: account}, func(context.Context) error {

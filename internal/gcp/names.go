@@ -4,6 +4,7 @@
 package gcp
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -78,6 +79,35 @@ func trimHost(s string) string {
 		s = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(u.Path, "/"), "v1/"), "v1beta1/")
 	}
 	return s
+}
+
+// VertexURL is where a universe ("" is Google's public one) serves version 1 of Vertex AI
+// for a location, with a slash at its end. The location global has no host of its own:
+// https://aiplatform.googleapis.com/v1/.
+func VertexURL(universe, location string) string {
+	return "https://" + vertexService(location) + "." + cmp.Or(universe, defaultUniverse) + "/v1/"
+}
+
+func vertexService(location string) string {
+	if location = strings.ToLower(location); location != "global" {
+		return location + "-aiplatform"
+	}
+	return "aiplatform"
+}
+
+var vertexHost = regexp.MustCompile(`^(?:[a-z0-9-]+-)?aiplatform\.((?:[a-z0-9-]+\.)+[a-z]+)$`)
+
+// UniverseOf is the universe that a URL of Vertex AI is of, "" for another text.
+func UniverseOf(text string) string {
+	if rest, ok := strings.CutPrefix(text, "//"); ok {
+		text = "https://" + rest
+	}
+	if u, err := url.Parse(text); err == nil {
+		if m := vertexHost.FindStringSubmatch(u.Host); m != nil {
+			return m[1]
+		}
+	}
+	return ""
 }
 
 // ParseImportID reads an import id: the full name, PROJECT/LOCATION/ID, or

@@ -32,6 +32,42 @@ func TestParseName(t *testing.T) {
 	}
 }
 
+// Hosts of Vertex AI: https://cloud.google.com/vertex-ai/docs/reference/rest#rest_endpoints
+// for regions, https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations for
+// global, AIP-4117 and the generated clients' templates ("aiplatform.UNIVERSE_DOMAIN") for
+// universes.
+func TestVertexURL(t *testing.T) {
+	for _, c := range []struct{ universe, location, want string }{
+		{"", "us-central1", "https://us-central1-aiplatform.googleapis.com/v1/"},
+		{"googleapis.com", "europe-west4", "https://europe-west4-aiplatform.googleapis.com/v1/"},
+		{"", "US-Central1", "https://us-central1-aiplatform.googleapis.com/v1/"},
+		{"", "global", "https://aiplatform.googleapis.com/v1/"},
+		{"cloud.example", "u-region1", "https://u-region1-aiplatform.cloud.example/v1/"},
+		{"cloud.example", "global", "https://aiplatform.cloud.example/v1/"},
+	} {
+		got := VertexURL(c.universe, c.location)
+		if got != c.want {
+			t.Errorf("%s in %s: %s, want %s", c.location, c.universe, got, c.want)
+		}
+		const name = "projects/p/locations/l/endpoints/e"
+		want := c.universe
+		if want == "" {
+			want = "googleapis.com"
+		}
+		if n, err := ParseName(KindEndpoint, got+name); err != nil || n.String() != name || UniverseOf(got+name) != want {
+			t.Errorf("%s is read as %v (%v) of %q", got+name, n, err, UniverseOf(got+name))
+		}
+	}
+	for _, text := range []string{"", "gemini-2.5-flash", "projects/p/locations/l/endpoints/e", "https://bigquery.cloud.example/v1/x", "https://aiplatform/v1/x"} {
+		if got := UniverseOf(text); got != "" {
+			t.Errorf("%q is of the universe %q", text, got)
+		}
+	}
+	if got := UniverseOf("//aiplatform.cloud.example/projects/p/locations/l/models/m"); got != "cloud.example" {
+		t.Errorf("without a scheme: %q", got)
+	}
+}
+
 func TestParseImportID(t *testing.T) {
 	want := Name{Project: "demo-project", Location: "US", Kind: KindConnection, ID: "c_1"}
 	for _, s := range []string{"projects/demo-project/locations/US/connections/c_1", "demo-project/US/c_1", "US/c_1"} {

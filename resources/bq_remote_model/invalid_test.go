@@ -24,6 +24,7 @@ var invalids = []acctest.Refusal{
 	acctest.Refused(with(base, object{"connection_name": "acc"}), "connection_name", "Invalid resource name"),
 	acctest.Refused(with(base, object{"endpoint": "1234"}), "endpoint", "Invalid resource name"),
 	acctest.Refused(with(base, object{"endpoint": europe}), "endpoint", "Regions that cannot work together"),
+	acctest.Refused(with(base, object{"endpoint": "https://us-central1-aiplatform.cloud.example/v1/" + one}), "endpoint", "Endpoint of another universe"),
 	acctest.Refused(with(base, object{"endpoint": nil, "input": nil, "output": nil}), "endpoint", "Nothing to call"),
 	acctest.Refused(with(base, object{"remote_service_type": "CLOUD_AI_VISION_V1"}), "remote_service_type", "More than one thing to call"),
 	acctest.Refused(with(base, object{"open_model": object{"hugging_face_model_id": "google/gemma-3-1b-it"}}), "open_model", "More than one thing to call"),

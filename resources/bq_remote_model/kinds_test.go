@@ -414,3 +414,29 @@ func TestAccRemoteModelNamesTheRole(t *testing.T) {
 		Steps:                    []resource.TestStep{{Config: twin.Config(hcl), ExpectError: regexp.MustCompile(`(?s)grant\s+it\s+roles/aiplatform.user`)}},
 	})
 }
+
+// In another universe the model calls that universe's host, and nothing differs after it.
+func TestAccRemoteModelUniverse(t *testing.T) {
+	t.Parallel()
+	twin := start(t)
+	hcl := twin.Config(render(nil), `universe_domain = "cloud.example"`)
+	const url = "https://us-central1-aiplatform.cloud.example/v1/" + one
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Factories,
+		CheckDestroy:             destroyed(twin, t),
+		Steps: []resource.TestStep{
+			{Config: hcl, ConfigStateChecks: []statecheck.StateCheck{value("endpoint_url", knownvalue.StringExact(url))}, Check: func(*terraform.State) error {
+				bq, err := twin.Clients(t).BigQuery(t.Context())
+				if err != nil {
+					return err
+				}
+				m, err := bq.Models.Get(acctest.Project, "ds", "m").Do()
+				if err == nil && m.RemoteModelInfo.Endpoint != url {
+					err = fmt.Errorf("the model calls %s, want %s", m.RemoteModelInfo.Endpoint, url)
+				}
+				return err
+			}},
+			{Config: hcl, PlanOnly: true},
+		},
+	})
+}

@@ -193,7 +193,7 @@ func (m *model) readTarget(r *bqml.Model, s spelling) {
 	case t.Custom():
 		m.Endpoint = nameValue(gcp.KindEndpoint, m.Endpoint, t.Endpoint, s)
 		if endpoint, err := gcp.ParseName(gcp.KindEndpoint, m.Endpoint.ValueString()); err == nil {
-			m.EndpointURL = types.StringValue(bqml.EndpointURL(endpoint))
+			m.EndpointURL = types.StringValue(bqml.EndpointURL(s.universe, endpoint))
 		}
 	case t.Hosted != "":
 		if !isKnown(m.Endpoint) || !s.sameHosted(m.Endpoint.ValueString(), t.Hosted) {

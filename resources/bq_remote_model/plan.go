@@ -5,6 +5,7 @@ package bqremotemodel
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -41,7 +42,8 @@ func (m *model) complete(config, prior *model, c *gcp.Clients, diags *diag.Diagn
 	if prior != nil && prior.Location.IsNull() {
 		prior = nil // of an interrupted create not all is known
 	}
-	m.completeTarget(config, prior)
+	m.completeTarget(config, prior, c.Universe())
+	m.checkUniverse(c.Universe(), diags)
 	switch {
 	case m.Probe.IsNull():
 		m.ProbePassed = types.BoolNull()
@@ -52,9 +54,17 @@ func (m *model) complete(config, prior *model, c *gcp.Clients, diags *diag.Diagn
 	}
 }
 
+// checkUniverse refuses the URL of an endpoint that the provider is not configured for.
+func (m *model) checkUniverse(universe string, diags *diag.Diagnostics) {
+	if of := gcp.UniverseOf(m.Endpoint.ValueString()); of != "" && of != universe {
+		diags.AddAttributeError(path.Root("endpoint"), "Endpoint of another universe",
+			fmt.Sprintf("The URL is of the universe %s, and the provider is configured for %s: set the provider's universe_domain, or name the endpoint without a host.", of, universe))
+	}
+}
+
 // completeTarget plans what follows from what the model calls. What was there stays
 // where nothing that it depends on changes.
-func (m *model) completeTarget(config, prior *model) {
+func (m *model) completeTarget(config, prior *model, universe string) {
 	var ignored diag.Diagnostics // validate has reported what does not parse
 	target, _ := m.endpoint(&ignored)
 	custom := m.Endpoint.IsUnknown() || target.Custom()
@@ -84,7 +94,7 @@ func (m *model) completeTarget(config, prior *model) {
 	}
 	switch {
 	case target.Custom():
-		m.EndpointURL = types.StringValue(bqml.EndpointURL(target.Endpoint))
+		m.EndpointURL = types.StringValue(bqml.EndpointURL(universe, target.Endpoint))
 	case same:
 		m.EndpointURL = prior.EndpointURL
 	default:
@@ -143,6 +153,7 @@ func (m *model) keepUntold(prior *model) {
 type spelling struct {
 	sameName                 func(a, b gcp.Name) bool
 	sameHosted, sameResource func(a, b string) bool
+	universe                 string
 	// canonical names a project by its id.
 	canonical func(gcp.Name) gcp.Name
 }
@@ -153,6 +164,7 @@ func spellingOf(ctx context.Context, c *gcp.Clients, service *bqml.Service) spel
 		sameName:     func(a, b gcp.Name) bool { return service.SameName(ctx, a, b) },
 		sameHosted:   func(a, b string) bool { return service.SameHosted(ctx, a, b) },
 		sameResource: func(a, b string) bool { return service.SameResource(ctx, a, b) },
+		universe:     c.Universe(),
 		canonical: func(n gcp.Name) gcp.Name {
 			return n.Canonical(func(p string) (string, error) { return c.ProjectID(ctx, p) })
 		},

@@ -113,7 +113,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		resp.Diagnostics.AddAttributeWarning(path.Root("open_model").AtName("hugging_face_token_wo"), "The token will be in BigQuery's job history",
 			"It is part of the statement, which BigQuery keeps in the project's job history and audit logs. Use a token that can only read this model, and revoke it afterwards.")
 	}
-	if plan.Endpoint.Equal(prior.Endpoint) {
+	if plan.Endpoint.Equal(prior.Endpoint) || resp.Diagnostics.HasError() {
 		return
 	}
 	if endpoint, err := gcp.ParseName(gcp.KindEndpoint, plan.Endpoint.ValueString()); err == nil {

@@ -73,7 +73,8 @@ func (*Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *res
 			},
 			"dataset_id": schema.StringAttribute{
 				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,
-				MarkdownDescription: "Dataset, which must exist in the location of the connection. A change replaces the model.",
+				MarkdownDescription: "Dataset, which must exist in the location of the connection. Refer to its resource (`google_bigquery_dataset.x.dataset_id`), so that a destroy drops the model first: " +
+					"of a dataset that is deleted with its contents, what BigQuery deployed for open models goes on running and costing money. A change replaces the model.",
 			},
 			"model_id": schema.StringAttribute{
 				Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, Validators: id,

@@ -20,7 +20,8 @@ import (
 )
 
 var (
-	vertexURL = regexp.MustCompile(`^https://([a-z0-9-]+)-aiplatform\.googleapis\.com/v1/projects/([^/]+)/locations/([^/]+)/endpoints/([^/]+)$`)
+	// The emulator is a twin of any universe: what follows aiplatform is not compared.
+	vertexURL = regexp.MustCompile(`^https://([a-z0-9-]+)-aiplatform(?:\.[a-z0-9-]+)+/v1/projects/([^/]+)/locations/([^/]+)/endpoints/([^/]+)$`)
 	digits    = regexp.MustCompile(`^[0-9]+$`)
 )
 

@@ -74,7 +74,7 @@ func (x *execution) target(m *model, options map[string]any) error {
 }
 
 var (
-	publisherURL = regexp.MustCompile(`^https://(?:([a-z0-9-]+)-)?aiplatform\.googleapis\.com/v1/projects/([^/]+)/locations/([a-z0-9-]+)/publishers/[a-z0-9-]+/models/[A-Za-z0-9._@-]+$`)
+	publisherURL = regexp.MustCompile(`^https://(?:([a-z0-9-]+)-)?aiplatform(?:\.[a-z0-9-]+)+/v1/projects/([^/]+)/locations/([a-z0-9-]+)/publishers/[a-z0-9-]+/models/[A-Za-z0-9._@-]+$`)
 	modelName    = regexp.MustCompile(`^([a-z][a-z0-9-]*/){0,2}[a-z][A-Za-z0-9._@-]*$`)
 )
 
