@@ -133,7 +133,7 @@ func TestAccKilledProviderWithoutOwnership(t *testing.T) {
 			cli := tw.NewCLI(t, tw.Config(stack("1")))
 			killAfter(t, tw, cli, method)
 			out, exit := cli.Run("apply", "-auto-approve", "-no-color")
-			if exit == 0 || !strings.Contains(out, "already exists") || !strings.Contains(out, "terraform import") {
+			if said := strings.Join(strings.Fields(out), " "); exit == 0 || !strings.Contains(said, "already exists") || !strings.Contains(said, "terraform import") {
 				t.Errorf("exit code %d; want an error that names the import command:\n%s", exit, out)
 			}
 		})

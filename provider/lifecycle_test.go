@@ -262,7 +262,11 @@ import {
 `
 	imported := tw.NewCLI(t, tw.Config(blocks+labelled(`{ team = "a" }`)))
 	out := imported.Must("apply", "-auto-approve", "-no-color")
-	if !strings.Contains(out, "4 imported, 0 added, 0 changed, 0 destroyed") {
+	want := "4 imported, 0 added, 0 changed, 0 destroyed"
+	if tw.Assumed(t, "container-spec-echo") == "no" {
+		want = "4 imported, 0 added, 1 changed, 0 destroyed" // the container, of which the server shows nothing
+	}
+	if !strings.Contains(out, want) {
 		t.Errorf("the import changes something:\n%s", out)
 	}
 	emptyPlan(t, imported)

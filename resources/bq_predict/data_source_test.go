@@ -35,6 +35,7 @@ resource "gcpml_vertex_model_upload" "m" {
 
 resource "gcpml_vertex_endpoint_deployment" "e" {
   display_name = "predict"
+  endpoint_id  = "471147" # BigQuery may take no letters
   deployments = {
     main = {
       model               = gcpml_vertex_model_upload.m.versioned_name
@@ -91,7 +92,7 @@ func direct(t *testing.T, twin *acctest.Twin, text string) float64 {
 		t.Fatal(err)
 	}
 	resp, err := client.Predict(t.Context(), &aiplatformpb.PredictRequest{
-		Endpoint:  "projects/" + acctest.Project + "/locations/" + acctest.Region + "/endpoints/predict",
+		Endpoint:  "projects/" + acctest.Project + "/locations/" + acctest.Region + "/endpoints/471147",
 		Instances: []*structpb.Value{instance},
 	})
 	if err != nil {
@@ -373,7 +374,7 @@ func TestAccPredictWithoutModel(t *testing.T) {
 // With an argument that is not known during plan nothing is predicted before apply.
 func TestAccPredictUnknown(t *testing.T) {
 	t.Parallel()
-	twin := start(t)
+	twin := start(t, "--assume", "ids-reusable-after-delete=at-once") // which it uses again and again
 	for unknown, v := range map[string]string{"query": `"SELECT text FROM ds.reviews"`, "table": `"ds.reviews"`, "max_rows": "5", "allow_failed_rows": "true", "iam_propagation_timeout": `"1m"`, "maximum_bytes_billed": "1000000000",
 		"rows": `[{ text = "a" }, { text = "b" }, { text = "c" }]`, "max_failed_rows": "3", "max_failed_fraction": "0.5", "labels": `{ team = "a" }`} {
 		t.Run(unknown, func(t *testing.T) {

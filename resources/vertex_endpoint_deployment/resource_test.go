@@ -500,7 +500,7 @@ func TestAccEndpointFailedDeployment(t *testing.T) {
 			RefreshState: true, ExpectNonEmptyPlan: true,
 			Check: func(*terraform.State) error {
 				e := read(t, tw)
-				if d := e.GetDeployedModels(); len(d) != 1 || e.GetTrafficSplit()[d[0].GetId()] != 100 || !strings.HasSuffix(d[0].GetModel(), "/b") {
+				if d := e.GetDeployedModels(); len(d) != 1 || e.GetTrafficSplit()[d[0].GetId()] != 100 || !strings.HasSuffix(strings.TrimSuffix(d[0].GetModel(), "@1"), "/b") {
 					return fmt.Errorf("what served does not any more: %v", e)
 				}
 				return nil
