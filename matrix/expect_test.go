@@ -39,6 +39,9 @@ const (
 	edits
 	// submits start a job under an id of ours.
 	submits
+	// prunes clear away earlier versions when the work is done: what cannot be cleared
+	// away is told, and the next change tries again.
+	prunes
 )
 
 // A call is one place at which the provider calls Google.
@@ -67,7 +70,8 @@ const (
 	duringUpdate  = "update"
 	duringRefresh = "refresh"
 	duringDestroy = "destroy"
-	duringResize  = "resize" // an update of the number of replicas only
+	duringResize  = "resize"  // an update of the number of replicas only
+	duringRelease = "release" // an update after which no earlier version is to be kept
 )
 
 var calls = []call{
@@ -76,6 +80,8 @@ var calls = []call{
 	{"models.get", reads, vertexModels + "GetModel", duringCreate, 1},
 	{"models.get of a version", reads, vertexModels + "GetModel", duringUpdate, 2},
 	{"models.get", reads, vertexModels + "GetModel", duringRefresh, 1},
+	{"models.listVersions", prunes, vertexModels + "ListModelVersions", duringRelease, 1},
+	{"models.deleteVersion", prunes, vertexModels + "DeleteModelVersion", duringRelease, 1},
 	{"models.update", writes, vertexModels + "UpdateModel", duringUpdate, 1},
 	{"models.mergeVersionAliases", writes, vertexModels + "MergeVersionAliases", duringUpdate, 1},
 	{"models.delete", removes, vertexModels + "DeleteModel", duringDestroy, 1},
@@ -107,6 +113,7 @@ var calls = []call{
 	{"datasets.get", advises, "GET " + bigQuery + "datasets/ds", duringCreate, 1},
 	{"jobs.insert", submits, "POST " + bigQuery + "jobs", duringCreate, 1},
 	{"jobs.get", reads, "GET " + bigQuery + "jobs/*", duringCreate, 1},
+	{"storage.objects.list", advises, "GET /storage/v1/b/bucket/o", duringCreate, 1},
 	{"bq.models.get", reads, "GET " + bigQuery + "datasets/ds/models/*", duringCreate, 1},
 	{"bq.models.get", reads, "GET " + bigQuery + "datasets/ds/models/*", duringRefresh, 1},
 	{"bq.models.patch", writes, "PATCH " + bigQuery + "datasets/ds/models/*", duringCreate, 1},
@@ -122,7 +129,6 @@ var neverMade = map[string]string{
 	"jobs.getQueryResults":            "DDL has no rows",
 	"jobs.cancel":                     "made after an interrupt only: see the interrupts",
 	"jobs.list":                       "made when a remote model is adopted before it is marked: see the kill matrix",
-	"models.listVersions":             "made when a delete of a model is refused: see FAILED_PRECONDITION of models.delete",
 	"connections.getIamPolicy":        "grants are made on the project",
 	"connections.setIamPolicy":        "grants are made on the project",
 	"token":                           "the emulator takes no credential: see TestAccTokenStaysSecret and TestAccTokenRefused",
@@ -262,12 +268,15 @@ const (
 	fails
 	// gonePlanned: the plan makes what was not found again.
 	gonePlanned
+	// leaves: the work is done, but something is left that was to be cleared away. The
+	// command says so, and the next change clears it away.
+	leaves
 	// notApplicable: the pair does not exist.
 	notApplicable
 )
 
 func (o outcome) String() string {
-	return [...]string{"succeeds", "fails", "plans to make it again", "not applicable"}[o]
+	return [...]string{"succeeds", "fails", "plans to make it again", "leaves something", "not applicable"}[o]
 }
 
 // expected is the rule, and exceptions to it by name.
@@ -289,10 +298,10 @@ func expected(c call, f fault) (outcome, string) {
 	case f.name == "502" && !rest:
 		return notApplicable, "gRPC has no 502: it arrives as UNAVAILABLE, which has a row"
 	case f.group == conflict && rest:
-		return notApplicable, "BigQuery v2 answers 409 for ALREADY_EXISTS only"
+		return notApplicable, "BigQuery v2 and Cloud Storage answer 409 for ALREADY_EXISTS only"
 	case f.group == precondition && rest:
-		return notApplicable, "BigQuery v2 answers 412 for a failed If-Match only: a row of bq.models.patch"
-	case f.group == taken && (c.class == reads || c.class == advises || c.class == polls || c.class == removes || c.class == writes || c.class == edits):
+		return notApplicable, "BigQuery v2 and Cloud Storage answer 412 for a failed If-Match only: a row of bq.models.patch"
+	case f.group == taken && (c.class == reads || c.class == advises || c.class == polls || c.class == removes || c.class == prunes || c.class == writes || c.class == edits):
 		return notApplicable, "a call that makes nothing is not answered that something exists"
 	case f.group == precondition && (c.class == reads || c.class == advises || c.class == polls):
 		return notApplicable, "a read has no precondition"
@@ -302,11 +311,14 @@ func expected(c call, f fault) (outcome, string) {
 	if ok := overcome[c.class][f.group]; ok {
 		return succeeds, ""
 	}
+	if c.class == prunes {
+		return leaves, ""
+	}
 	return fails, ""
 }
 
 var startsOperation = map[string]bool{
-	vertexModels + "UploadModel": true, vertexModels + "DeleteModel": true,
+	vertexModels + "UploadModel": true, vertexModels + "DeleteModel": true, vertexModels + "DeleteModelVersion": true,
 	vertexEndpoints + "CreateEndpoint": true, vertexEndpoints + "DeleteEndpoint": true, vertexEndpoints + "DeployModel": true,
 	vertexEndpoints + "UndeployModel": true, vertexEndpoints + "MutateDeployedModel": true,
 }
@@ -322,6 +334,7 @@ var overcome = map[class]map[group]bool{
 	steps:    {lost: true, slow: true, wait: true, taken: true, conflict: true, precondition: true, odd: true},
 	removes:  {lost: true, slow: true, wait: true, conflict: true, missing: true, odd: true, undone: true},
 	edits:    {lost: true, slow: true, wait: true, conflict: true},
+	prunes:   {lost: true, slow: true, wait: true, garbled: true, conflict: true, odd: true},
 	submits:  {lost: true, slow: true, wait: true, inner: true, late: true, garbled: true, taken: true},
 }
 
@@ -345,6 +358,24 @@ const (
 )
 
 var exceptions = map[string]exception{
+	// A version that is not found is gone, one that is in use stays, and of neither
+	// anything is said. One that an operation left standing is seen by the next look.
+	"models.deleteVersion / 404 once":                 {outcome: leaves, ownWords: true},
+	"models.deleteVersion / 404 for good":             {outcome: leaves, ownWords: true},
+	"models.deleteVersion / 400 precondition":         {outcome: leaves, ownWords: true},
+	"models.deleteVersion / operation without effect": {outcome: leaves, ownWords: true},
+	"models.deleteVersion / operation never done":     {notApplicable, "it is not waited for beyond the update's own timeout, which models.uploadVersion shows", false},
+	// The service is known to answer INTERNAL for what it did; it is looked for.
+	"models.deleteVersion / 500 after effect": {outcome: succeeds},
+	"models.deleteVersion / 504 after effect": {outcome: succeeds},
+	// A list is a read.
+	"models.listVersions / 500":              {outcome: succeeds},
+	"models.listVersions / 500 after effect": {outcome: succeeds},
+	"models.listVersions / 504":              {outcome: succeeds},
+	"models.listVersions / 504 after effect": {outcome: succeeds},
+	"models.listVersions / 409 aborted":      {notApplicable, "a read conflicts with nothing", false},
+	"models.listVersions / 400 precondition": {notApplicable, "a read has no precondition", false},
+
 	// The next look shows what is still deployed, and an operation that ended well
 	// without effect is an error: the endpoint would not be what it is to be.
 	"endpoints.undeployModel / 404 once":     {outcome: fails, ownWords: true},

@@ -203,6 +203,7 @@ type shape struct {
 	replicas int
 	suffix   string // of the ids: another one is a replacement of everything
 	hurry    bool   // timeouts are short
+	thrifty  bool   // no earlier versions are kept
 }
 
 var shapeOne = shape{release: "1", tag: "one", replicas: 1}
@@ -224,7 +225,11 @@ variable "secret" {
 	if s.hurry {
 		timeouts = fmt.Sprintf("timeouts {\n    create = %[1]q\n    update = %[1]q\n    delete = %[1]q\n  }", hurriedTimeout)
 	}
-	return strings.NewReplacer("TIMEOUTS", timeouts, "RELEASE", s.release, "TAG", s.tag, "REPLICAS", strconv.Itoa(s.replicas), "SUFFIX", s.suffix, "_HYPHEN", strings.ReplaceAll(s.suffix, "_", "-")).Replace(text)
+	versions := ""
+	if s.thrifty {
+		versions = "keep_versions = 0"
+	}
+	return strings.NewReplacer("VERSIONS", versions, "TIMEOUTS", timeouts, "RELEASE", s.release, "TAG", s.tag, "REPLICAS", strconv.Itoa(s.replicas), "SUFFIX", s.suffix, "_HYPHEN", strings.ReplaceAll(s.suffix, "_", "-")).Replace(text)
 }
 
 // hurriedTimeout is enough for all that is not held up, also on a busy machine.
@@ -238,6 +243,7 @@ resource "gcpml_vertex_model_upload" "m" {
   description  = "TAG"
   artifact_uri = "gs://bucket/model/"
   labels       = { tag = "TAG" }
+  VERSIONS
   container_spec = {
     image_uri = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
     env       = [{ name = "VERSION", value = "RELEASE" }, { name = "SECRET_OF_THE_CONTAINER", value_wo = var.secret, value_wo_version = RELEASE }]
@@ -333,6 +339,7 @@ var random = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`"gcpml-(incarnation|spec)":"[^"]*"`), `"gcpml-$1":""`}, // the hash has the project in it
+	{regexp.MustCompile(`"gcpml-[0-9a-f]{20}"`), `"gcpml-CONTENT"`}, // the alias by which a version is known by its content
 	{regexp.MustCompile(`bqcx-\d+-[a-z0-9]+@`), `bqcx@`},
 	{regexp.MustCompile(`"\d{10}"`), `"DEPLOYED"`},
 	{regexp.MustCompile(`projects/\d+/`), `projects/NUMBER/`},

@@ -38,7 +38,7 @@ func (r *Resource) findArtifact(ctx context.Context, state *model, private *tfki
 	switch {
 	case err != nil && (!gcp.IsNotFound(err) || !r.clients.Emulated()):
 		diags.AddAttributeWarning(path.Root("detect_artifact_changes"), "The artifact was not looked at",
-			fmt.Sprintf("Whether %s changed is not known: %v. It takes storage.objects.list, which roles/storage.objectViewer has.", state.ArtifactURI.ValueString(), err))
+			fmt.Sprintf("Whether %s changed is not known: %s. It takes storage.objects.list, which roles/storage.objectViewer has.", state.ArtifactURI.ValueString(), tfkit.Said(err)))
 	case err != nil || len(artifact.Files) == 0:
 		delete(private.Extra, foundArtifact) // what is gone cannot be uploaded
 	default:
@@ -110,7 +110,7 @@ func (r *Resource) tryArtifact(ctx context.Context, plan *model, diags *diag.Dia
 	case gcp.IsNotFound(err) && r.clients.Emulated():
 		// The emulator serves models of its own and reads no artifact.
 	case gcp.IsNotFound(err):
-		diags.AddAttributeWarning(at, "No such bucket", fmt.Sprintf("%s: %s The upload will fail unless the bucket exists by then.", uri, gcp.Message(err)))
+		diags.AddAttributeWarning(at, "No such bucket", fmt.Sprintf("%s: %s. The upload will fail unless the bucket exists by then.", uri, tfkit.Said(err)))
 	case err != nil:
 		// Who plans need not be who may read the artifact.
 		tfkit.Progress(ctx)("the artifact was not looked at: %v", err)

@@ -296,7 +296,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !plan.KeepVersions.IsNull() && !resp.Diagnostics.HasError() {
 		_, err := service.PruneVersions(ctx, spec.Name, state.VersionID.ValueString(), int(plan.KeepVersions.ValueInt64()), vertex.Report{Progress: tfkit.Progress(ctx)})
 		if err != nil {
-			resp.Diagnostics.AddWarning(fmt.Sprintf("Earlier versions of model %q are left", spec.Name.ID), err.Error()+". The next change of the resource tries again.")
+			resp.Diagnostics.AddWarning(fmt.Sprintf("Earlier versions of model %q are left", spec.Name.ID), tfkit.Said(err)+". The next change of the resource tries again.")
 		}
 	}
 }

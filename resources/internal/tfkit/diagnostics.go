@@ -117,12 +117,19 @@ const maxMessage = 2048
 // secrets are never shown, wherever a server may have put them.
 var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|ya29\.\S+|-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(-----END[^-]*-----|$)`)
 
-func detail(err error) string {
+// Said is what an error says, of which servers wrote a part, fit to be shown: not
+// endless, and without what looks like a secret. A diagnostic that does not come from
+// one of the functions above goes by it.
+func Said(err error) string {
 	text := err.Error()
 	if len(text) > maxMessage {
 		text = text[:maxMessage] + " … (truncated)"
 	}
-	text = secrets.ReplaceAllString(text, "[redacted]")
+	return secrets.ReplaceAllString(text, "[redacted]")
+}
+
+func detail(err error) string {
+	text := Said(err)
 	code := gcp.Code(err)
 	if code != codes.Unknown && !strings.Contains(text, code.String()) {
 		text += fmt.Sprintf(" (%s)", code)
