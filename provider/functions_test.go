@@ -132,7 +132,7 @@ output "quoted" {
 		t.Errorf("the DDL made  %s\nthe resource %s", a, b)
 	}
 	cli.Write(tw.Config(`output "x" { value = provider::gcpml::endpoint_url("e") }`))
-	if out, exit := cli.Run("plan", "-no-color"); exit == 0 || !strings.Contains(out, "while calling provider::gcpml::endpoint_url(endpoint)") || !strings.Contains(out, "is not of the form") {
+	if out, exit := cli.Run("plan", "-no-color"); exit == 0 || !strings.Contains(out, "while calling provider::gcpml::endpoint_url(endpoint") || !strings.Contains(out, "is not of the form") {
 		t.Errorf("exit code %d:\n%s", exit, out)
 	}
 }

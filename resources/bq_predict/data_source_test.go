@@ -365,7 +365,7 @@ func TestAccPredictWithoutModel(t *testing.T) {
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.Factories,
 		Steps: []resource.TestStep{{
-			Config: twin.Config(predict(map[string]string{"model": `"` + acctest.Project + `.ds.nope"`, "query": `"SELECT 1"`})), PlanOnly: true,
+			Config: twin.Config("data \"gcpml_bq_predict\" \"p\" {\n  model = \"" + acctest.Project + ".ds.nope\"\n  query = \"SELECT 1\"\n}\n"), PlanOnly: true,
 			ExpectError: regexp.MustCompile(`(?s)model:\s+remote\s+model\s+.*nope\s+does\s+not\s+exist`),
 		}},
 	})
