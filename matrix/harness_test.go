@@ -339,7 +339,7 @@ var random = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`"gcpml-(incarnation|spec)":"[^"]*"`), `"gcpml-$1":""`}, // the hash has the project in it
-	{regexp.MustCompile(`"gcpml-[0-9a-f]{20}"`), `"gcpml-CONTENT"`}, // the alias by which a version is known by its content
+	{regexp.MustCompile(`"gcpml-[0-9a-f]{20}"`), `"gcpml-CONTENT"`},             // the alias by which a version is known by its content
 	{regexp.MustCompile(`bqcx-\d+-[a-z0-9]+@`), `bqcx@`},
 	{regexp.MustCompile(`"\d{10}"`), `"DEPLOYED"`},
 	{regexp.MustCompile(`projects/\d+/`), `projects/NUMBER/`},
