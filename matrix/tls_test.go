@@ -141,9 +141,11 @@ func (f *front) serviceAccount(t *testing.T) string {
 }
 
 // The APIs that the four resources call, as the paths of their calls begin.
+//
+// Connections are the only one whose path begins with the version.
 var apis = []string{
-	"bigquery", "google.cloud.aiplatform.v1.EndpointService", "google.cloud.aiplatform.v1.ModelService",
-	"google.cloud.bigquery.connection.v1.ConnectionService", "google.cloud.resourcemanager.v3.Projects", "google.longrunning.Operations",
+	"bigquery", "v1", "google.cloud.aiplatform.v1.EndpointService", "google.cloud.aiplatform.v1.ModelService",
+	"google.cloud.resourcemanager.v3.Projects", "google.longrunning.Operations",
 }
 
 // A real access token goes to every API, over TLS, and is nowhere else: neither in

@@ -32,6 +32,9 @@ type policyWrite struct {
 	earlier map[string]bool
 	// etag is that of the last write.
 	etag string
+	// suspect is that of a policy which lacks what was given. One read does not prove
+	// that it is later: it may be from before all that this process has seen.
+	suspect string
 	// given are the roles by member.
 	given map[string][]string
 }
@@ -75,8 +78,9 @@ func (c *Clients) took(project, member string, roles []string) {
 }
 
 // sinceWrite compares a policy that was read with what this process wrote. behind tells
-// that it is older, as a read right after a write may be; otherwise the error, if any, is
-// a [LostGrantError].
+// that it is older, as a read right after a write may be, or that it is not known yet
+// whether it is; otherwise the error, if any, is a [LostGrantError]. That takes two reads
+// in a row of the same policy.
 func (c *Clients) sinceWrite(project, member string, policy *iampb.Policy) (behind bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,8 +96,13 @@ func (c *Clients) sinceWrite(project, member string, policy *iampb.Policy) (behi
 			return b.GetRole() == role && b.GetCondition() == nil && holds(b, member)
 		})
 	})
-	if len(lost) > 0 {
-		return false, &LostGrantError{project, member, lost}
+	switch {
+	case len(lost) == 0:
+		w.suspect = ""
+		return false, nil
+	case w.suspect != etag:
+		w.suspect = etag
+		return true, nil
 	}
-	return false, nil
+	return false, &LostGrantError{project, member, lost}
 }
