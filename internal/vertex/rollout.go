@@ -68,7 +68,7 @@ func (d Deployed) SelfMade() bool {
 func (d Deployed) serves(key string, want Deployment) bool {
 	return d.Resources.Kind != Other && d.Key == key && d.Model == want.Model && d.Resources.sameMachine(want.Resources) &&
 		d.Settings.ServiceAccount == want.Settings.ServiceAccount && d.Settings.AccessLogging == want.Settings.AccessLogging &&
-		d.Settings.NoExplanations == want.Settings.NoExplanations
+		d.Settings.NoExplanations == want.Settings.NoExplanations && d.Settings.FastTryout == want.Settings.FastTryout
 }
 
 // target is what an endpoint is to have, and how it is to get there.
