@@ -15,6 +15,7 @@ import (
 	vertexendpointdeployment "github.com/gcpml/terraform-provider-gcpml/resources/vertex_endpoint_deployment"
 	vertexmodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model"
 	vertexmodelupload "github.com/gcpml/terraform-provider-gcpml/resources/vertex_model_upload"
+	vertexmodels "github.com/gcpml/terraform-provider-gcpml/resources/vertex_models"
 	vertexpublishermodel "github.com/gcpml/terraform-provider-gcpml/resources/vertex_publisher_model"
 )
 
@@ -31,6 +32,7 @@ var (
 		bqpredict.New,
 		bqremotemodel.NewDataSource,
 		vertexmodel.New,
+		vertexmodels.New,
 		vertexendpoint.New,
 		vertexpublishermodel.New,
 	}

@@ -47,7 +47,7 @@ func TestTypes(t *testing.T) {
 		t.Errorf("resources %v, want %v", resources, want)
 	}
 	slices.Sort(dataSources)
-	if want := []string{"gcpml_bq_predict", "gcpml_bq_remote_model", "gcpml_vertex_endpoint", "gcpml_vertex_model", "gcpml_vertex_publisher_model"}; !slices.Equal(dataSources, want) {
+	if want := []string{"gcpml_bq_predict", "gcpml_bq_remote_model", "gcpml_vertex_endpoint", "gcpml_vertex_model", "gcpml_vertex_models", "gcpml_vertex_publisher_model"}; !slices.Equal(dataSources, want) {
 		t.Errorf("data sources %v, want %v", dataSources, want)
 	}
 }

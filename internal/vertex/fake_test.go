@@ -244,6 +244,27 @@ func (f *fake) GetModel(_ context.Context, req *pb.GetModelRequest) (*pb.Model, 
 	return f.show(base, m), nil
 }
 
+// ListModels has pages of one model, and reads no filter.
+func (f *fake) ListModels(_ context.Context, req *pb.ListModelsRequest) (*pb.ListModelsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := slices.Sorted(maps.Keys(f.versions))
+	slices.Reverse(names)
+	from, _ := strconv.Atoi(req.GetPageToken())
+	if from >= len(names) {
+		return &pb.ListModelsResponse{}, nil
+	}
+	base, m, err := f.find(names[from])
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListModelsResponse{Models: []*pb.Model{f.show(base, m)}}
+	if from+1 < len(names) {
+		resp.NextPageToken = strconv.Itoa(from + 1)
+	}
+	return resp, nil
+}
+
 func (f *fake) ListModelVersions(_ context.Context, req *pb.ListModelVersionsRequest) (*pb.ListModelVersionsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -371,10 +371,12 @@ func TestTurnsAreFair(t *testing.T) {
 
 func TestFilterErrors(t *testing.T) {
 	r := newRig(t, 0)
-	for _, filter := range []string{"=", "model", "size=3", `display_name="x`, "labels=x", "model=a XOR model=b", "model=a AND", "model:*"} {
+	for _, filter := range []string{"=", "model", "size=3", `display_name="x`, "labels=x", "model=a XOR model=b", "model=a AND", "model:*", "base_model_name!=gemma"} {
 		_, err := r.models.ListModels(t.Context(), &aiplatformpb.ListModelsRequest{Parent: testParent, Filter: filter})
 		refused(t, err, codes.InvalidArgument, "filter")
 	}
+	_, err := r.models.ListModels(t.Context(), &aiplatformpb.ListModelsRequest{Parent: testParent, Filter: `baseModelName="text-bison"`})
+	refused(t, err, codes.Unimplemented, "base_model_name")
 	for i, req := range []*aiplatformpb.ListModelsRequest{{OrderBy: "size"}, {OrderBy: "display_name up"}, {PageToken: "?"}, {PageSize: -1}} {
 		req.Parent = testParent
 		_, err := r.models.ListModels(t.Context(), req)

@@ -105,8 +105,12 @@ func parseCondition(text, filter, idField string) (condition, string, error) {
 	switch {
 	case c.field == idField, c.field == "display_name", c.field == "labels" && c.key != "":
 		return c, rest, nil
+	case c.field == "base_model_name" && c.op != "=":
+		return condition{}, "", invalidFilter(filter, "base_model_name only supports =")
+	case c.field == "base_model_name":
+		return condition{}, "", status.Errorf(codes.Unimplemented, "filter %q is not implemented by the emulator: it is not documented which name base_model_name is compared with.", filter)
 	}
-	return condition{}, "", invalidFilter(filter, "it can name "+idField+", display_name and labels")
+	return condition{}, "", invalidFilter(filter, "it can name "+idField+", display_name, labels and base_model_name")
 }
 
 // token reads a bare word or a quoted string.

@@ -16,6 +16,7 @@ const (
 	predictions = "./resources/bq_predict"
 	model       = "./resources/vertex_model_upload"
 	modelData   = "./resources/vertex_model"
+	modelSearch = "./resources/vertex_models"
 	endpoint    = "./resources/vertex_endpoint_deployment"
 	endpointGet = "./resources/vertex_endpoint"
 	whole       = "./provider"
@@ -26,16 +27,16 @@ const (
 // run with all of them at once.
 var matters = map[string]row{
 	"project-in-names": {
-		"^TestAcc(Connection|ConnectionDrift|RemoteModel|RemoteModelKinds|Model|ModelWithinParent|ModelDrift|Endpoint|EndpointDrift|EndpointForeignModel|ImportOfForeignEndpoint|VertexModel|VertexEndpointData|Predict|ImportByIdentity|TwoStates)$",
-		[]string{connection, remoteModel, predictions, model, modelData, endpoint, endpointGet, whole},
+		"^TestAcc(Connection|ConnectionDrift|RemoteModel|RemoteModelKinds|Model|ModelWithinParent|ModelDrift|Endpoint|EndpointDrift|EndpointForeignModel|ImportOfForeignEndpoint|VertexModel|VertexModels|VertexEndpointData|Predict|ImportByIdentity|TwoStates)$",
+		[]string{connection, remoteModel, predictions, model, modelData, modelSearch, endpoint, endpointGet, whole},
 	},
 	"multi-region-case": {
 		"^TestAcc(Connection|ConnectionDrift|ConnectionDisappears|RemoteModel|RemoteModelDefaultConnection|RemoteModelDataSource|ImportByIdentity)$",
 		[]string{connection, remoteModel, whole},
 	},
 	"container-spec-echo": {
-		"^TestAcc(Model|ModelEveryField|ModelDrift|ModelKeepVersions|ModelSecrets|VertexModel|RemoteModelSignature)$",
-		[]string{model, modelData, remoteModel},
+		"^TestAcc(Model|ModelEveryField|ModelDrift|ModelKeepVersions|ModelSecrets|VertexModel|VertexModels|RemoteModelSignature)$",
+		[]string{model, modelData, modelSearch, remoteModel},
 	},
 	"create-model-probe": {
 		"^TestAcc(RemoteModel|RemoteModelProbe|RemoteModelDriftAndDisappearance|Tutorial)$",

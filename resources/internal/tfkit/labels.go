@@ -35,7 +35,7 @@ func NoLabels() LabelSet {
 // WithLabels adds the attributes of a [LabelSet] to those of a resource.
 func WithLabels(of string, attributes map[string]schema.Attribute) map[string]schema.Attribute {
 	attributes["labels"] = schema.MapAttribute{
-		ElementType: types.StringType, Optional: true, Validators: []validator.Map{labelsValidator{}},
+		ElementType: types.StringType, Optional: true, Validators: []validator.Map{Labels()},
 		MarkdownDescription: "Labels of " + of + ". Keys start with a lower-case letter; keys and values have at most 63 lower-case letters, digits, `_` and `-`. " +
 			"The list is not authoritative: labels that others set stay as they are, and show in `effective_labels`. An import takes all labels over.",
 	}
@@ -150,6 +150,9 @@ func stringsOf(m types.Map) (values map[string]string, known bool) {
 func mapOf(m map[string]string) types.Map {
 	return MapValue(m, types.MapValueMust(types.StringType, nil))
 }
+
+// Labels validates labels that a user sets or looks for.
+func Labels() validator.Map { return labelsValidator{} }
 
 type labelsValidator struct{}
 
