@@ -4,6 +4,7 @@
 package vertexai
 
 import (
+	"strings"
 	"testing"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
