@@ -273,6 +273,9 @@ func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, 
 	if err != nil {
 		return err
 	}
+	if len(job.Undeclared) > 0 {
+		return &FieldError{field, missingParameters(job.Undeclared)}
+	}
 	if t := job.Statistics.StatementType; t != "SELECT" {
 		return &FieldError{field, fmt.Sprintf("BigQuery says that the statement is %q; only a SELECT can be predicted", t)}
 	}
@@ -284,6 +287,19 @@ func (r PredictRequest) checkColumns(ctx context.Context, client *query.Client, 
 		return &FieldError{field, text}
 	}
 	return nil
+}
+
+// missingParameters tells which parameters a query has that were not given, with the
+// types that BigQuery infers. A dry run of such a query is no error.
+func missingParameters(undeclared []query.Parameter) string {
+	var names []string
+	for _, p := range undeclared {
+		if p.Name == "" {
+			return "a parameter ? has no name: name it, as in @name, and set it in parameters"
+		}
+		names = append(names, "@"+p.Name+" "+p.Type)
+	}
+	return "parameters has no value for " + strings.Join(names, " and ")
 }
 
 // Missing says which input columns of the model a schema lacks; "" is none. source

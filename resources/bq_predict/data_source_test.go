@@ -313,7 +313,7 @@ func TestAccPredictParameters(t *testing.T) {
 			},
 			{
 				Config:      twin.Config(predict(map[string]string{"query": `"SELECT @text AS text"`})),
-				ExpectError: regexp.MustCompile(`(?s)query:.*text`),
+				ExpectError: regexp.MustCompile(`(?s)query:\s+parameters\s+has\s+no\s+value\s+for\s+@text\s`),
 			},
 		},
 	})
