@@ -75,6 +75,8 @@ type Settings struct {
 	AccessLogging  bool
 	// NoExplanations leaves out the explanations that the model is configured for.
 	NoExplanations bool
+	// FastTryout asks for the faster way of deploying, which is for experiments.
+	FastTryout bool
 	// NoContainerLogging can change in place.
 	NoContainerLogging bool
 }
@@ -186,6 +188,9 @@ func (d Deployment) identity() (parts []any) {
 	if d.Settings.NoExplanations {
 		parts = append(parts, "disable_explanations")
 	}
+	if d.Settings.FastTryout {
+		parts = append(parts, "fast_tryout")
+	}
 	return parts
 }
 
@@ -219,6 +224,9 @@ func deployedModel(id, key string, d Deployment) *pb.DeployedModel {
 	out := &pb.DeployedModel{
 		Id: id, DisplayName: key, Model: d.Model.String(), ServiceAccount: d.Settings.ServiceAccount,
 		EnableAccessLogging: d.Settings.AccessLogging, DisableContainerLogging: d.Settings.NoContainerLogging, DisableExplanations: d.Settings.NoExplanations,
+	}
+	if d.Settings.FastTryout {
+		out.FasterDeploymentConfig = &pb.FasterDeploymentConfig{FastTryoutEnabled: true}
 	}
 	r := d.Resources
 	switch r.Kind {
@@ -258,7 +266,7 @@ func (r Resources) dedicated() *pb.DedicatedResources {
 func settingsOf(d *pb.DeployedModel) Settings {
 	return Settings{
 		ServiceAccount: d.GetServiceAccount(), AccessLogging: d.GetEnableAccessLogging(), NoExplanations: d.GetDisableExplanations(),
-		NoContainerLogging: d.GetDisableContainerLogging(),
+		NoContainerLogging: d.GetDisableContainerLogging(), FastTryout: d.GetFasterDeploymentConfig().GetFastTryoutEnabled(),
 	}
 }
 

@@ -24,7 +24,7 @@ func TestDeployedModelsSurviveTheProto(t *testing.T) {
 		"all of dedicated": {Model: model("bert", "1"), Resources: Resources{
 			MachineType: "a2-highgpu-1g", AcceleratorType: "NVIDIA_TESLA_A100", AcceleratorCount: 1, Spot: true, Reservation: Reservation{Type: "NO_RESERVATION"},
 			MinReplicas: 2, MaxReplicas: 5, RequiredReplicas: 1, Targets: map[string]int32{metricCPU: 70, metricAccelerator: 50, "other": 500},
-		}, Settings: Settings{"a@b", true, true, true}},
+		}, Settings: Settings{"a@b", true, true, true, true}},
 		"reserved":  {Model: model("bert", "1"), Resources: Resources{MachineType: "n1-standard-2", Reservation: reserved("projects/p/zones/z/reservations/r"), MinReplicas: 1}},
 		"TPU":       {Model: model("bert", "1"), Resources: Resources{MachineType: "ct5lp-hightpu-4t", TPUTopology: "2x2", MinReplicas: 1}},
 		"automatic": {Model: model("bert", "1"), Resources: Resources{Kind: Automatic, MinReplicas: 1, MaxReplicas: 4}},

@@ -652,12 +652,13 @@ func TestDeploymentIDs(t *testing.T) {
 		func(d *Deployment) { d.Settings.ServiceAccount = "b@p.iam.gserviceaccount.com" },
 		func(d *Deployment) { d.Settings.AccessLogging = true },
 		func(d *Deployment) { d.Settings.NoExplanations = true },
+		func(d *Deployment) { d.Settings.FastTryout = true },
 		func(d *Deployment) { d.Resources.TPUTopology = "2x2" },
 	} {
 		ids[deploymentID("main", changed(change))] = true
 	}
-	if len(ids) != 21 {
-		t.Errorf("21 different deployments have %d ids", len(ids))
+	if len(ids) != 22 {
+		t.Errorf("22 different deployments have %d ids", len(ids))
 	}
 	for what, change := range map[string]func(*Deployment){
 		"required replicas": func(d *Deployment) { d.Resources.RequiredReplicas = 1 },
@@ -680,6 +681,14 @@ func TestDeploymentIDs(t *testing.T) {
 	d := Deployed{ID: id, Key: "main", Model: base.Model, Resources: base.Resources}
 	if !d.SelfMade() {
 		t.Error("our own deployment is not recognised")
+	}
+	if d.asAskedFor().Settings.FastTryout {
+		t.Error("fast tryout was not asked for")
+	}
+	hidden := d
+	hidden.ID = deploymentID("main", changed(func(d *Deployment) { d.Settings.FastTryout = true }))
+	if got := hidden.asAskedFor(); !got.Settings.FastTryout || !got.SelfMade() {
+		t.Error("fast tryout that the server does not show is not recognised")
 	}
 	d.Key = "renamed"
 	if d.SelfMade() {

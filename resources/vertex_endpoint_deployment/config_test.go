@@ -52,7 +52,7 @@ var (
 				},
 			},
 			"tpu": object{"model": anyModel, "dedicated_resources": object{"machine_type": "ct5lp-hightpu-4t", "tpu_topology": "2x2", "min_replica_count": 1}},
-			"b":   object{"model": anyModel, "automatic_resources": object{"min_replica_count": 1, "max_replica_count": 2}},
+			"b":   object{"model": anyModel, "automatic_resources": object{"min_replica_count": 1, "max_replica_count": 2}, "faster_deployment_config": object{"fast_tryout_enabled": true}},
 			"c":   object{"model": anyModel, "shared_resources": anyPool},
 		},
 		"traffic": object{"a": 60, "b": 20, "c": 10, "tpu": 10}, "rollout": object{"strategy": "blue_green", "steps": []int{50, 100}, "wait": "1s"},

@@ -30,6 +30,11 @@ type deployment struct {
 	EnableAccessLogging     types.Bool   `tfsdk:"enable_access_logging"`
 	DisableContainerLogging types.Bool   `tfsdk:"disable_container_logging"`
 	DisableExplanations     types.Bool   `tfsdk:"disable_explanations"`
+	FasterDeploymentConfig  types.Object `tfsdk:"faster_deployment_config"`
+}
+
+type fasterDeployment struct {
+	FastTryoutEnabled types.Bool `tfsdk:"fast_tryout_enabled"`
 }
 
 type dedicatedResources struct {
@@ -88,10 +93,11 @@ var (
 		"spot":                     types.BoolType, "reservation_affinity": types.ObjectType{AttrTypes: reservationType},
 	}
 	automaticType  = map[string]attr.Type{"min_replica_count": types.Int32Type, "max_replica_count": types.Int32Type}
+	fasterType     = map[string]attr.Type{"fast_tryout_enabled": types.BoolType}
 	deploymentType = map[string]attr.Type{
 		"model": types.StringType, "dedicated_resources": types.ObjectType{AttrTypes: resourcesType}, "automatic_resources": types.ObjectType{AttrTypes: automaticType},
 		"shared_resources": types.StringType, "service_account": types.StringType, "enable_access_logging": types.BoolType, "disable_container_logging": types.BoolType,
-		"disable_explanations": types.BoolType,
+		"disable_explanations": types.BoolType, "faster_deployment_config": types.ObjectType{AttrTypes: fasterType},
 	}
 	deployedType = map[string]attr.Type{
 		"id": types.StringType, "model": types.StringType, "model_version_id": types.StringType,
@@ -147,8 +153,17 @@ func (d deployment) toSpec(ctx context.Context, diags *diag.Diagnostics) (r vert
 	}
 	return r, vertex.Settings{
 		ServiceAccount: d.ServiceAccount.ValueString(), AccessLogging: d.EnableAccessLogging.ValueBool(), NoContainerLogging: d.DisableContainerLogging.ValueBool(),
-		NoExplanations: d.DisableExplanations.ValueBool(),
+		NoExplanations: d.DisableExplanations.ValueBool(), FastTryout: d.fastTryout(ctx, diags).ValueBool(),
 	}
+}
+
+// fastTryout is fast_tryout_enabled: false when it is left out, and possibly unknown.
+func (d deployment) fastTryout(ctx context.Context, diags *diag.Diagnostics) types.Bool {
+	faster, _ := known[fasterDeployment](ctx, d.FasterDeploymentConfig, diags)
+	if d.FasterDeploymentConfig.IsUnknown() || faster.FastTryoutEnabled.IsUnknown() {
+		return types.BoolUnknown()
+	}
+	return types.BoolValue(faster.FastTryoutEnabled.ValueBool())
 }
 
 func (r dedicatedResources) toSpec(ctx context.Context, diags *diag.Diagnostics) vertex.Resources {
@@ -182,6 +197,10 @@ func (before deployment) merge(ctx context.Context, d vertex.Deployed, version s
 		EnableAccessLogging:     boolOrNull(d.Settings.AccessLogging, before.EnableAccessLogging),
 		DisableContainerLogging: boolOrNull(d.Settings.NoContainerLogging, before.DisableContainerLogging),
 		DisableExplanations:     boolOrNull(d.Settings.NoExplanations, before.DisableExplanations),
+		FasterDeploymentConfig:  types.ObjectNull(fasterType),
+	}
+	if was, ok := known[fasterDeployment](ctx, before.FasterDeploymentConfig, diags); ok || d.Settings.FastTryout {
+		now.FasterDeploymentConfig = object(ctx, fasterType, fasterDeployment{boolOrNull(d.Settings.FastTryout, was.FastTryoutEnabled)}, diags)
 	}
 	if name, err := gcp.ParseName(gcp.KindModel, before.Model.ValueString()); err == nil {
 		if !isNumber(name.Version) && (version == "" || version == d.Model.Version) {

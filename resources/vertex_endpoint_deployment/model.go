@@ -124,6 +124,17 @@ func (m *model) deployments(ctx context.Context, diags *diag.Diagnostics) (known
 	return known, keys
 }
 
+// triesOut tells that a deployment is made, or may be made, with fast tryout.
+func (m *model) triesOut(ctx context.Context, diags *diag.Diagnostics) bool {
+	known, keys := m.deployments(ctx, diags)
+	for _, d := range known {
+		if !d.fastTryout(ctx, diags).Equal(types.BoolValue(false)) {
+			return true
+		}
+	}
+	return m.Deployments.IsUnknown() || len(keys) > len(known)
+}
+
 // had is what state says is deployed, by key; empty when there is no state yet.
 func (m *model) had(ctx context.Context, diags *diag.Diagnostics) map[string]deployed {
 	out := map[string]deployed{}

@@ -38,7 +38,7 @@ func dep(model string, resources attr.Value) attr.Value {
 	return types.ObjectValueMust(deploymentType, map[string]attr.Value{
 		"model": types.StringValue(model), "dedicated_resources": resources, "automatic_resources": types.ObjectNull(automaticType),
 		"shared_resources": types.StringNull(), "service_account": types.StringNull(), "enable_access_logging": types.BoolNull(), "disable_container_logging": types.BoolNull(),
-		"disable_explanations": types.BoolNull(),
+		"disable_explanations": types.BoolNull(), "faster_deployment_config": types.ObjectNull(fasterType),
 	})
 }
 
@@ -269,12 +269,18 @@ func TestFromRemoteOfEveryKind(t *testing.T) {
 			ReservationAffinity: types.ObjectNull(reservationType),
 		}
 		change(&r)
-		return deployment{Model: types.StringValue(bert + "@2"), DedicatedResources: object(ctx, resourcesType, r, &diags), AutomaticResources: types.ObjectNull(automaticType)}
+		return deployment{Model: types.StringValue(bert + "@2"), DedicatedResources: object(ctx, resourcesType, r, &diags), AutomaticResources: types.ObjectNull(automaticType), FasterDeploymentConfig: types.ObjectNull(fasterType)}
+	}
+	faster := func(tryout types.Bool) types.Object {
+		return object(ctx, fasterType, fasterDeployment{tryout}, &diags)
 	}
 	other := func(d deployment) deployment {
 		d.Model, d.DedicatedResources = types.StringValue(bert+"@2"), types.ObjectNull(resourcesType)
 		if d.AutomaticResources.IsNull() {
 			d.AutomaticResources = types.ObjectNull(automaticType)
+		}
+		if d.FasterDeploymentConfig.IsNull() {
+			d.FasterDeploymentConfig = types.ObjectNull(fasterType)
 		}
 		return d
 	}
@@ -309,6 +315,10 @@ func TestFromRemoteOfEveryKind(t *testing.T) {
 		"from dedicated to shared":      {dedicated(func(*dedicatedResources) {}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, same(other(deployment{SharedResources: types.StringValue(pool.String())}))},
 		"switches that are off":         {other(deployment{SharedResources: types.StringValue(url), EnableAccessLogging: types.BoolValue(false), DisableContainerLogging: types.BoolValue(false)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, nil},
 		"a service account and logging": {other(deployment{SharedResources: types.StringValue(url)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{ServiceAccount: "a@b", NoContainerLogging: true}, same(other(deployment{SharedResources: types.StringValue(url), ServiceAccount: types.StringValue("a@b"), DisableContainerLogging: types.BoolValue(true)}))},
+		"fast tryout of others":         {other(deployment{SharedResources: types.StringValue(url)}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{FastTryout: true}, same(other(deployment{SharedResources: types.StringValue(url), FasterDeploymentConfig: faster(types.BoolValue(true))}))},
+		"fast tryout that is gone":      {other(deployment{SharedResources: types.StringValue(url), FasterDeploymentConfig: faster(types.BoolValue(true))}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, same(other(deployment{SharedResources: types.StringValue(url), FasterDeploymentConfig: faster(types.BoolValue(false))}))},
+		"no fast tryout":                {other(deployment{SharedResources: types.StringValue(url), FasterDeploymentConfig: faster(types.BoolValue(false))}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, nil},
+		"nothing faster":                {other(deployment{SharedResources: types.StringValue(url), FasterDeploymentConfig: faster(types.BoolNull())}), vertex.Resources{Kind: vertex.Shared, Pool: pool}, vertex.Settings{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var diags diag.Diagnostics

@@ -118,6 +118,9 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		if !plan.Deployments.Equal(state.Deployments) || !plan.Traffic.Equal(state.Traffic) || !plan.DesiredState.Equal(state.DesiredState) {
 			plan.Deployed = types.MapUnknown(types.ObjectType{AttrTypes: deployedType})
 			plan.EffectiveTraffic = types.MapUnknown(types.Int32Type)
+			if plan.triesOut(ctx, &resp.Diagnostics) || state.triesOut(ctx, &resp.Diagnostics) {
+				plan.DedicatedEndpointDNS = types.StringUnknown()
+			}
 		}
 	}
 	if !resp.Diagnostics.HasError() {
@@ -184,6 +187,9 @@ func (r *Resource) finish(ctx context.Context, m *model, planned model, e *verte
 	m.LabelSet = planned.Applied(e.Labels)
 	if !planned.Deployed.IsUnknown() {
 		m.Deployed, m.EffectiveTraffic = planned.Deployed, planned.EffectiveTraffic // what others did meanwhile shows on the next reading
+	}
+	if !planned.DedicatedEndpointDNS.IsUnknown() {
+		m.DedicatedEndpointDNS = planned.DedicatedEndpointDNS
 	}
 	if foreign := vertex.ForeignTraffic(e, spec.Ours); foreign > 0 && len(spec.Deployments) > 0 && !spec.Paused {
 		diags.AddAttributeWarning(path.Root("traffic"), fmt.Sprintf("Others hold %d%% of the traffic of the endpoint %q", foreign, spec.Name.ID),

@@ -62,6 +62,16 @@ func deploymentsAttribute() schema.MapNestedAttribute {
 			"disable_explanations": schema.BoolAttribute{
 				Optional: true, MarkdownDescription: "Whether to deploy without the explanations that the model is configured for. Models that BigQuery ML registered (`model_registry = 'VERTEX_AI'`) may not deploy otherwise.",
 			},
+			"faster_deployment_config": schema.SingleNestedAttribute{
+				Optional: true, MarkdownDescription: "How to deploy faster.",
+				Attributes: map[string]schema.Attribute{
+					"fast_tryout_enabled": schema.BoolAttribute{
+						Optional: true,
+						MarkdownDescription: "Whether to deploy in the faster way that is there for the most popular models of Model Garden on certain machine types. It is for quick experiments, **not for production**. " +
+							"A dedicated endpoint may change its `dedicated_endpoint_dns` with it.",
+					},
+				},
+			},
 		}},
 	}
 }

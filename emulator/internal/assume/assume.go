@@ -41,6 +41,7 @@ const (
 	KMSKeyVersion        Key = "kms-key-version-in-model"
 	ConnectionKeyVersion Key = "kms-key-version-in-connection"
 	BaseModelEcho        Key = "base-model-source-echo"
+	FastTryoutShown      Key = "fast-tryout-shown"
 )
 
 // Switch is one unknown: Values[0] is the default.
@@ -76,6 +77,7 @@ var Switches = []Switch{
 	{KMSKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a model end in the version of the key?"},
 	{ConnectionKeyVersion, []string{"no", "yes"}, "Does kmsKeyName of a connection end in the version of the key?"},
 	{BaseModelEcho, []string{"yes", "no"}, "Is a model's base_model_source shown on reading?"},
+	{FastTryoutShown, []string{"yes", "no"}, "Does a model deployed with fast tryout show that on reading?"},
 }
 
 // Set holds the chosen values. The zero value has every default.

@@ -4,6 +4,7 @@
 package vertexai
 
 import (
+	"strings"
 	"testing"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
@@ -115,7 +116,7 @@ func TestResourcesOfDeployedModels(t *testing.T) {
 	dedicated.ServiceAccount, dedicated.EnableAccessLogging = "runner@p.iam.gserviceaccount.com", true
 	for _, d := range []*aiplatformpb.DeployedModel{
 		dedicated,
-		{Model: model, Id: "2", PredictionResources: &aiplatformpb.DeployedModel_AutomaticResources{AutomaticResources: &aiplatformpb.AutomaticResources{MinReplicaCount: 1}}},
+		{Model: model, Id: "2", PredictionResources: &aiplatformpb.DeployedModel_AutomaticResources{AutomaticResources: &aiplatformpb.AutomaticResources{MinReplicaCount: 1}}, FasterDeploymentConfig: &aiplatformpb.FasterDeploymentConfig{FastTryoutEnabled: true}},
 		{Model: model, Id: "3", PredictionResources: &aiplatformpb.DeployedModel_SharedResources{SharedResources: pool}},
 	} {
 		r.ok(r.endpoints.DeployModel(t.Context(), &aiplatformpb.DeployModelRequest{Endpoint: endpoint, DeployedModel: d, TrafficSplit: map[string]int32{"0": 100}}))
@@ -125,8 +126,8 @@ func TestResourcesOfDeployedModels(t *testing.T) {
 		!proto.Equal(d.GetDedicatedResources().GetMachineSpec(), dedicated.GetDedicatedResources().GetMachineSpec()) {
 		t.Errorf("dedicated: %v", d)
 	}
-	if a := have[1].GetAutomaticResources(); a.GetMinReplicaCount() != 1 || a.GetMaxReplicaCount() != 0 {
-		t.Errorf("automatic: %v", a)
+	if a := have[1].GetAutomaticResources(); a.GetMinReplicaCount() != 1 || a.GetMaxReplicaCount() != 0 || !have[1].GetFasterDeploymentConfig().GetFastTryoutEnabled() {
+		t.Errorf("automatic: %v", have[1])
 	}
 	if _, id, err := r.pools.resource("", poolCollection, have[2].GetSharedResources()); err != nil || id != "" {
 		t.Errorf("shared: %q", have[2].GetSharedResources())
@@ -159,6 +160,7 @@ func TestResourcesOfDeployedModels(t *testing.T) {
 		{"2", "automatic_resources.required_replica_count"},
 		{"3", "dedicated_resources.min_replica_count"},
 		{"3", "shared_resources"},
+		{"2", "faster_deployment_config"},
 	} {
 		_, err := mutate(&aiplatformpb.DeployedModel{Id: c.id}, c.path)
 		refused(t, err, codes.InvalidArgument, c.path)
@@ -174,6 +176,30 @@ func TestResourcesOfDeployedModels(t *testing.T) {
 	r.ok(remove())
 	_, err = r.pools.GetDeploymentResourcePool(t.Context(), &aiplatformpb.GetDeploymentResourcePoolRequest{Name: pool})
 	refused(t, err, codes.NotFound, "pool")
+}
+
+// The proto gives a dedicated endpoint another domain while it has fast tryout.
+func TestFastTryoutDomain(t *testing.T) {
+	r := newRig(t, 0)
+	model, endpoint := r.upload("m"), testParent+"/endpoints/own"
+	r.ok(r.endpoints.CreateEndpoint(t.Context(), &aiplatformpb.CreateEndpointRequest{
+		Parent: testParent, EndpointId: "own", Endpoint: &aiplatformpb.Endpoint{DisplayName: "own", DedicatedEndpointEnabled: true},
+	}))
+	const domain = "own.us-central1-fasttryout.prediction.vertexai.goog"
+	is := func(fast bool) {
+		t.Helper()
+		if got := r.endpoint(endpoint).GetDedicatedEndpointDns(); (got == domain) != fast || !strings.HasSuffix(got, ".prediction.vertexai.goog") {
+			t.Errorf("the domain is %s", got)
+		}
+	}
+	r.ok(r.deployRequest(endpoint, model, "1", nil))
+	is(false)
+	d := testDeployment(model, "2")
+	d.FasterDeploymentConfig = &aiplatformpb.FasterDeploymentConfig{FastTryoutEnabled: true}
+	r.ok(r.endpoints.DeployModel(t.Context(), &aiplatformpb.DeployModelRequest{Endpoint: endpoint, DeployedModel: d, TrafficSplit: map[string]int32{"0": 100}}))
+	is(true)
+	r.ok(r.undeployRequest(endpoint, "2", map[string]int32{"1": 100}))
+	is(false)
 }
 
 func TestPoolAndEndpointShareAKey(t *testing.T) {

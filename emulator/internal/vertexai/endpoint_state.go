@@ -93,10 +93,19 @@ func (s *Service) endpointProto(e *endpoint) *aiplatformpb.Endpoint {
 		config.ServiceAttachment = e.attachment()
 	}
 	if out.GetDedicatedEndpointEnabled() {
-		project := strings.Split(e.name.parent, "/")[1]
-		out.DedicatedEndpointDns = e.name.id + "." + e.name.location() + "-" + project + ".prediction.vertexai.goog"
+		out.DedicatedEndpointDns = e.name.id + "." + e.name.location() + "-" + e.uid() + ".prediction.vertexai.goog"
 	}
 	return out
+}
+
+// uid is what the domain of a dedicated endpoint has after its region.
+func (e *endpoint) uid() string {
+	for _, d := range e.deployed {
+		if d.spec.GetFasterDeploymentConfig().GetFastTryoutEnabled() {
+			return "fasttryout"
+		}
+	}
+	return strings.Split(e.name.parent, "/")[1]
 }
 
 // private is where a private endpoint serves a deployed model; nil for a public one.
@@ -128,6 +137,9 @@ func (s *Service) deployedProto(d *deployed) *aiplatformpb.DeployedModel {
 	}
 	if s.cfg.Assume.Is(assume.DeployedModelVersion, "yes") {
 		out.Model += "@" + d.version
+	}
+	if s.cfg.Assume.Is(assume.FastTryoutShown, "no") {
+		out.FasterDeploymentConfig = nil
 	}
 	out.ModelVersionId = d.version
 	if r := out.GetDedicatedResources(); r != nil {

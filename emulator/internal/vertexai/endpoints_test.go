@@ -326,6 +326,18 @@ func TestEndpointSwitches(t *testing.T) {
 		refused(t, err, codes.FailedPrecondition, "doesn't have traffic_split")
 		r.ok(r.deployRequest(endpoint, name, "1", map[string]int32{"0": 100}))
 	})
+	t.Run("fast-tryout-shown", func(t *testing.T) {
+		for value, shown := range map[string]bool{"yes": true, "no": false} {
+			r := newRig(t, 0, "fast-tryout-shown="+value)
+			name, endpoint := r.upload("m"), r.create("e")
+			d := testDeployment(name, "1")
+			d.FasterDeploymentConfig = &aiplatformpb.FasterDeploymentConfig{FastTryoutEnabled: true}
+			r.ok(r.endpoints.DeployModel(t.Context(), &aiplatformpb.DeployModelRequest{Endpoint: endpoint, DeployedModel: d}))
+			if got := r.endpoint(endpoint).GetDeployedModels()[0].GetFasterDeploymentConfig(); got.GetFastTryoutEnabled() != shown {
+				t.Errorf("%s: %v", value, got)
+			}
+		}
+	})
 	t.Run("version-in-deployed-model-name", func(t *testing.T) {
 		for value, suffix := range map[string]string{"no": "/models/m", "yes": "/models/m@1"} {
 			r := newRig(t, 0, "version-in-deployed-model-name="+value)

@@ -29,7 +29,7 @@ var percentages = []string{
 func validDeployedModel(d *aiplatformpb.DeployedModel) error {
 	const path = "deployed_model"
 	if err := onlyFields(path, d, "id", "model", "display_name", "dedicated_resources", "automatic_resources", "shared_resources",
-		"service_account", "disable_container_logging", "enable_access_logging", "disable_explanations"); err != nil {
+		"service_account", "disable_container_logging", "enable_access_logging", "disable_explanations", "faster_deployment_config"); err != nil {
 		return err
 	}
 	switch {

@@ -117,4 +117,8 @@ var matters = map[string]row{
 		"^TestAcc(ModelEveryField|ModelDrift|VertexPublisherModel)$",
 		[]string{model, "./resources/vertex_publisher_model"},
 	},
+	"fast-tryout-shown": {
+		"^TestAcc(EndpointFull|EndpointFastTryout|EndpointFullDrift)$",
+		[]string{endpoint},
+	},
 }
