@@ -169,12 +169,13 @@ func (s *Service) deployed(ctx context.Context, of *Endpoint, d *pb.DeployedMode
 	if v := d.GetModelVersionId(); v != "" {
 		model.Version = v
 	}
-	return Deployed{
+	out := Deployed{
 		ID: d.GetId(), Key: d.GetDisplayName(), Model: model, Object: Object{CreateTime: timeOf(d.GetCreateTime())},
 		Resources: resourcesOf(d, s.pathSpelling(ctx, of.Name, of.number)),
 		Settings:  settingsOf(d),
 		Private:   Private{d.GetPrivateEndpoints().GetPredictHttpUri(), d.GetPrivateEndpoints().GetServiceAttachment()},
 	}
+	return out.asAskedFor()
 }
 
 // CreateEndpoint makes an endpoint, or adopts the one that an earlier attempt

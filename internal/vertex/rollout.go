@@ -63,6 +63,16 @@ func (d Deployed) SelfMade() bool {
 	return d.Resources.Kind != Other && d.ID == deploymentID(d.Key, Deployment{d.Model, d.Resources, d.Settings})
 }
 
+// asAskedFor adds that fast tryout was asked for, which the id proves: it may be that the
+// server does not show it, or does not when it had to deploy in the other way.
+func (d Deployed) asAskedFor() Deployed {
+	asked := d
+	if asked.Settings.FastTryout = true; asked.SelfMade() {
+		return asked
+	}
+	return d
+}
+
 // serves reports whether what is deployed is what is wanted, apart from what can
 // change in place.
 func (d Deployed) serves(key string, want Deployment) bool {

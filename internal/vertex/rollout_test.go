@@ -682,6 +682,14 @@ func TestDeploymentIDs(t *testing.T) {
 	if !d.SelfMade() {
 		t.Error("our own deployment is not recognised")
 	}
+	if d.asAskedFor().Settings.FastTryout {
+		t.Error("fast tryout was not asked for")
+	}
+	hidden := d
+	hidden.ID = deploymentID("main", changed(func(d *Deployment) { d.Settings.FastTryout = true }))
+	if got := hidden.asAskedFor(); !got.Settings.FastTryout || !got.SelfMade() {
+		t.Error("fast tryout that the server does not show is not recognised")
+	}
 	d.Key = "renamed"
 	if d.SelfMade() {
 		t.Error("a deployment of another key is taken for ours")

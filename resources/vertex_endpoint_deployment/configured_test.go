@@ -133,6 +133,7 @@ func TestAccEndpointFull(t *testing.T) {
 		"flipped": {
 			"--assume", "project-in-names=id", "--assume", "unset-required-replica-count=min_replica_count", "--assume", "default-autoscaling-shown=yes",
 			"--assume", "logging-destination=expanded", "--assume", "version-in-deployed-model-name=yes",
+			"--assume", "fast-tryout-shown=no",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +163,7 @@ func TestAccEndpointFull(t *testing.T) {
 						i++
 					}
 					for _, d := range e.GetDeployedModels() {
-						if d.GetFasterDeploymentConfig().GetFastTryoutEnabled() != (d.GetDisplayName() == "spot") {
+						if shown := tw.Assumed(t, "fast-tryout-shown") == "yes"; d.GetFasterDeploymentConfig().GetFastTryoutEnabled() != (shown && d.GetDisplayName() == "spot") {
 							return fmt.Errorf("deployed %v", d)
 						}
 					}
@@ -244,31 +245,35 @@ func TestAccEndpointInPlace(t *testing.T) {
 // With fast tryout it is another deployed model, and the domain of a dedicated endpoint
 // is that which the proto gives it then. Saying that it is off changes nothing.
 func TestAccEndpointFastTryout(t *testing.T) {
-	t.Parallel()
-	tw := acctest.Start(t)
-	same, differs := statecheck.CompareValue(sameValue{}), statecheck.CompareValue(differentValue{})
-	with := func(faster string) string {
-		return tw.Config(twoModels("1") + endpoint(fmt.Sprintf("    main = { model = %s, dedicated_resources = { %s } %s }\n", modelA, small, faster), "dedicated_endpoint_enabled = true"))
+	for _, shown := range []string{"yes", "no"} {
+		t.Run("shown "+shown, func(t *testing.T) {
+			t.Parallel()
+			tw := acctest.Start(t, "--assume", "fast-tryout-shown="+shown)
+			same, differs := statecheck.CompareValue(sameValue{}), statecheck.CompareValue(differentValue{})
+			with := func(faster string) string {
+				return tw.Config(twoModels("1") + endpoint(fmt.Sprintf("    main = { model = %s, dedicated_resources = { %s } %s }\n", modelA, small, faster), "dedicated_endpoint_enabled = true"))
+			}
+			domain := func(uid string) statecheck.StateCheck {
+				return has(tfjsonpath.New("dedicated_endpoint_dns"), knownvalue.StringRegexp(regexp.MustCompile(`^reviews\.us-central1-`+uid+`\.prediction\.vertexai\.goog$`)))
+			}
+			run(
+				t, tw,
+				resource.TestStep{Config: with(""), ConfigStateChecks: []statecheck.StateCheck{
+					domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")), differs.AddStateValue(address, deployedAt("main", "id")),
+				}},
+				resource.TestStep{Config: with(", faster_deployment_config = { fast_tryout_enabled = false }"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
+					domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")),
+				}},
+				resource.TestStep{Config: with(", faster_deployment_config = { fast_tryout_enabled = true }"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
+					domain("fasttryout"), differs.AddStateValue(address, deployedAt("main", "id")),
+				}},
+				imports(id)[0],
+				resource.TestStep{Config: with(""), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
+					domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")),
+				}},
+			)
+		})
 	}
-	domain := func(uid string) statecheck.StateCheck {
-		return has(tfjsonpath.New("dedicated_endpoint_dns"), knownvalue.StringRegexp(regexp.MustCompile(`^reviews\.us-central1-`+uid+`\.prediction\.vertexai\.goog$`)))
-	}
-	run(
-		t, tw,
-		resource.TestStep{Config: with(""), ConfigStateChecks: []statecheck.StateCheck{
-			domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")), differs.AddStateValue(address, deployedAt("main", "id")),
-		}},
-		resource.TestStep{Config: with(", faster_deployment_config = { fast_tryout_enabled = false }"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
-			domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")),
-		}},
-		resource.TestStep{Config: with(", faster_deployment_config = { fast_tryout_enabled = true }"), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
-			domain("fasttryout"), differs.AddStateValue(address, deployedAt("main", "id")),
-		}},
-		imports(id)[0],
-		resource.TestStep{Config: with(""), ConfigPlanChecks: updates(), ConfigStateChecks: []statecheck.StateCheck{
-			domain("[0-9]+"), same.AddStateValue(address, deployedAt("main", "id")),
-		}},
-	)
 }
 
 // A timeout that is not configured is left as it is; so is one that was.
