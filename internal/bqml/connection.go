@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/api/bigqueryconnection/v1"
+	"google.golang.org/grpc/codes"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -40,8 +41,9 @@ type Connection struct {
 	KMSKey         string // without version
 	ServiceAccount string // e-mail address
 	// Grants are the roles that the policies of the projects that were asked for give the
-	// service account without a condition, in order. Unread tells, by project, why a
-	// policy could not be read.
+	// service account without a condition, in order. Unread tells, by project, why it is
+	// not known what the policy gives: it could not be read, or the answer to a change of
+	// it was lost.
 	Grants []Grant
 	Unread map[string]error
 
@@ -253,8 +255,8 @@ func (s *Service) UpdateConnection(ctx context.Context, spec ConnectionSpec, add
 	}
 	granted = slices.DeleteFunc(slices.Clone(add), func(g Grant) bool { return slices.Contains(out.Grants, g) })
 	if err := s.grant(ctx, spec, out, add, o); err != nil {
-		// What was given before the failure is in out.
-		return out, slices.DeleteFunc(granted, func(g Grant) bool { return !slices.Contains(out.Grants, g) }), err
+		// What was given before the failure is in out, or it is not known.
+		return out, slices.DeleteFunc(granted, func(g Grant) bool { return !slices.Contains(out.Grants, g) && out.Unread[g.Project] == nil }), err
 	}
 	for project, roles := range byProject(remove) {
 		if err := s.clients.RevokeRoles(ctx, project, out.member(), roles); err != nil {
@@ -366,6 +368,9 @@ func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection,
 		}
 		o.Progress.tell("granting %s in project %s to %s", strings.Join(roles, ", "), project, c.ServiceAccount)
 		if _, err := s.clients.GrantRoles(ctx, project, c.member(), roles, o.Propagation); err != nil {
+			if mayHaveWorked(err) {
+				c.Unread[project] = err
+			}
 			return fmt.Errorf("granting %s to %s in project %s: %w", strings.Join(roles, ", "), c.ServiceAccount, project, err)
 		}
 		for _, role := range roles {
@@ -375,6 +380,11 @@ func (s *Service) grant(ctx context.Context, spec ConnectionSpec, c *Connection,
 		}
 	}
 	return nil
+}
+
+// mayHaveWorked reports whether an error leaves open what became of the call.
+func mayHaveWorked(err error) bool {
+	return slices.Contains([]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Unknown, codes.Canceled}, gcp.Code(err))
 }
 
 func (s *Service) getConnection(ctx context.Context, name gcp.Name) (found *bigqueryconnection.Connection, err error) {

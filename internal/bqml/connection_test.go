@@ -11,6 +11,7 @@ import (
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"google.golang.org/api/bigqueryconnection/v1"
+	"google.golang.org/grpc/codes"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 )
@@ -106,6 +107,26 @@ func TestGrantedAreOnlyNewRoles(t *testing.T) {
 	_, granted, err := s.UpdateConnection(t.Context(), want, want.Grants, nil, Options{})
 	if err != nil || !slices.Equal(granted, []Grant{{"p", "roles/aiplatform.user"}}) {
 		t.Errorf("granted %v, %v", granted, err)
+	}
+}
+
+// After a lost answer a role may be given or not. It counts as given, so that it is
+// taken back with the connection; after a refusal it does not.
+func TestGrantWhoseAnswerIsLost(t *testing.T) {
+	for code, unknown := range map[codes.Code]bool{codes.Internal: true, codes.DeadlineExceeded: true, codes.PermissionDenied: false} {
+		f := newFake(t)
+		s := f.service(t, "")
+		f.policyAnswer = code
+		want := connectionSpec()
+		c, err := s.CreateConnection(t.Context(), want, Options{})
+		if c == nil || gcp.Code(err) != code || (c.Unread["p"] != nil) != unknown || len(c.Grants) > 0 {
+			t.Errorf("create, %s: %+v, %v", code, c, err)
+		}
+		f.policy = &iampb.Policy{}
+		_, granted, err := s.UpdateConnection(t.Context(), want, want.Grants, nil, Options{})
+		if gcp.Code(err) != code || slices.Equal(granted, want.Grants) != unknown {
+			t.Errorf("update, %s: granted %v, %v", code, granted, err)
+		}
 	}
 }
 

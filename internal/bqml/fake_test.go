@@ -55,6 +55,9 @@ type fake struct {
 	created        chan struct{} // closed by the fake when a DDL took effect; the answer never comes
 	conflicts      int           // so many patches meet a concurrent change
 	createConnLost bool          // the first create of a connection takes effect, and its answer is lost
+	// policyAnswer is what a change of the policy is answered; all but PERMISSION_DENIED
+	// have their effect.
+	policyAnswer codes.Code
 }
 
 const account = "bqcx-1-abcd@gcp-sa-bigquery-condel.iam.gserviceaccount.com"
@@ -127,8 +130,11 @@ func (f *fake) GetIamPolicy(context.Context, *iampb.GetIamPolicyRequest) (*iampb
 func (f *fake) SetIamPolicy(_ context.Context, r *iampb.SetIamPolicyRequest) (*iampb.Policy, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.policyAnswer == codes.PermissionDenied {
+		return nil, status.Error(f.policyAnswer, "not allowed")
+	}
 	f.policy = proto.CloneOf(r.GetPolicy())
-	return proto.CloneOf(f.policy), nil
+	return proto.CloneOf(f.policy), status.Error(f.policyAnswer, "the answer is lost")
 }
 
 // TestIamPermissions is in two of the services; nobody calls it.

@@ -228,7 +228,10 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	}
 	c, added, err := r.service.UpdateConnection(ctx, spec, add, revoke, options(ctx, private))
 	if c != nil {
-		remember(&private, c, append(added, without(ours, revoke)...), both(append(again(private), lost...), spec.Grants))
+		if err == nil {
+			ours = without(ours, revoke)
+		}
+		remember(&private, c, append(added, ours...), both(append(again(private), lost...), spec.Grants))
 		tfkit.WritePrivate(ctx, resp.Private, private, r.clients, &resp.Diagnostics)
 	}
 	switch {
