@@ -140,9 +140,8 @@ func (f *front) serviceAccount(t *testing.T) string {
 	return file
 }
 
-// The APIs that the four resources call, as the paths of their calls begin.
-//
-// Connections are the only one whose path begins with the version.
+// The APIs that the four resources call, as the paths of their calls begin;
+// that of connections begins with the version.
 var apis = []string{
 	"bigquery", "v1", "google.cloud.aiplatform.v1.EndpointService", "google.cloud.aiplatform.v1.ModelService",
 	"google.cloud.resourcemanager.v3.Projects", "google.longrunning.Operations",

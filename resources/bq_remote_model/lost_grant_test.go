@@ -20,7 +20,7 @@ import (
 // ends at once, and the error says what that most likely is.
 func TestAccRemoteModelGrantTakenAway(t *testing.T) {
 	t.Parallel()
-	twin := start(t, "--iam-lag", "10m")
+	twin := start(t, "--iam-lag", "10m", "--assume", "permission-checked-at=create")
 	projects, err := twin.Clients(t).Projects(t.Context())
 	if err != nil {
 		t.Fatal(err)
