@@ -219,6 +219,8 @@ func always(f acctest.Fault) acctest.Fault { f.Times = -1; return f }
 
 func withHTTP(f acctest.Fault, status int) acctest.Fault { f.Status.HTTPStatus = status; return f }
 
+func withReason(f acctest.Fault, reason string) acctest.Fault { f.Status.Reason = reason; return f }
+
 func retryAfter(f acctest.Fault) acctest.Fault {
 	f.Status.RetryAfter = acctest.Duration(time.Second)
 	return f
@@ -233,7 +235,7 @@ var faults = []fault{
 	{"malformed answer", garbled, acctest.Fault{Action: acctest.Malformed}, nil},
 	{"stall", slow, acctest.Fault{Action: acctest.Stall, Stall: acctest.Duration(time.Second)}, nil},
 	{"429 with a delay", wait, retryAfter(answer("RESOURCE_EXHAUSTED")), nil},
-	{"429 quota", quota, always(answer("RESOURCE_EXHAUSTED")), nil},
+	{"429 quota", quota, always(withReason(answer("RESOURCE_EXHAUSTED"), "quotaExceeded")), nil},
 	{"500", inner, answer("INTERNAL"), nil},
 	{"500 after effect", inner, after(answer("INTERNAL")), nil},
 	{"502", lost, withHTTP(answer("UNAVAILABLE"), 502), nil},
