@@ -64,7 +64,9 @@ func bounded(ctx context.Context, timeout time.Duration, method string, call fun
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := call(within)
-	if err != nil && within.Err() != nil && ctx.Err() == nil {
+	// The server knows our deadline, and may say a moment before us that it is over.
+	over := within.Err() != nil || Code(err) == codes.DeadlineExceeded && isAtDeadline(within) && !isAtDeadline(ctx)
+	if err != nil && over && ctx.Err() == nil {
 		// The answer is lost, as far as anybody can tell: the retry table knows which
 		// calls may be sent again.
 		return status.Error(codes.Unavailable, unanswered{timeout}.Error())

@@ -123,10 +123,19 @@ func Reason(err error) string {
 	if errors.As(err, &rest) && len(rest.Errors) > 0 {
 		return rest.Errors[0].Reason
 	}
-	if api, ok := apierror.FromError(err); ok {
+	if api, ok := detailed(err); ok {
 		return api.Reason()
 	}
 	return ""
+}
+
+// detailed gives access to the details of an error. A REST client has parsed them and
+// hidden them in its error, where [apierror.FromError] sees no more than the code.
+func detailed(err error) (*apierror.APIError, bool) {
+	if api, ok := errors.AsType[*apierror.APIError](err); ok {
+		return api, true
+	}
+	return apierror.FromError(err)
 }
 
 // Message returns the server's own sentence, without the client's decoration.
@@ -150,7 +159,7 @@ func retryDelay(err error) time.Duration {
 			return d
 		}
 	}
-	if api, ok := apierror.FromError(err); ok {
+	if api, ok := detailed(err); ok {
 		return api.Details().RetryInfo.GetRetryDelay().AsDuration()
 	}
 	return 0
