@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
 // model is the data source in HCL and in state.
@@ -154,10 +154,10 @@ func (m *model) fromRemote(ctx context.Context, name gcp.Name, r *vertex.Model, 
 	var d diag.Diagnostics
 	m.Labels, d = types.MapValueFrom(ctx, types.StringType, labels)
 	diags.Append(d...)
-	m.CreateTime, m.UpdateTime = moment(r.Object.CreateTime), moment(r.UpdateTime)
+	m.CreateTime, m.UpdateTime = tfkit.Moment(r.Object.CreateTime), tfkit.Moment(r.UpdateTime)
 	m.VersionID, m.VersionedName = types.StringValue(r.VersionID), types.StringValue(name.WithVersion(r.VersionID).String())
 	m.VersionAliases = aliases(ctx, r.Aliases, diags)
-	m.VersionDescription, m.VersionCreateTime = types.StringValue(r.VersionDescription), moment(r.VersionCreateTime)
+	m.VersionDescription, m.VersionCreateTime = types.StringValue(r.VersionDescription), tfkit.Moment(r.VersionCreateTime)
 	m.ArtifactURI, m.MetadataSchemaURI, m.Metadata = text(r.ArtifactURI), text(r.MetadataSchemaURI), text(r.Metadata)
 	if c := r.Container; c != nil {
 		m.ContainerSpec = &containerSpec{
@@ -185,7 +185,7 @@ func (m *model) fromRemote(ctx context.Context, name gcp.Name, r *vertex.Model, 
 	for _, v := range versions {
 		m.Versions = append(m.Versions, version{
 			VersionID: types.StringValue(v.VersionID), VersionAliases: aliases(ctx, v.Aliases, diags), VersionDescription: types.StringValue(v.VersionDescription),
-			VersionCreateTime: moment(v.VersionCreateTime), ArtifactURI: text(v.ArtifactURI), Deployed: types.BoolValue(len(v.Deployed) > 0),
+			VersionCreateTime: tfkit.Moment(v.VersionCreateTime), ArtifactURI: text(v.ArtifactURI), Deployed: types.BoolValue(len(v.Deployed) > 0),
 		})
 	}
 }
@@ -205,11 +205,4 @@ func text(s string) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
-}
-
-func moment(t time.Time) types.String {
-	if t.IsZero() {
-		return types.StringNull()
-	}
-	return types.StringValue(t.Format(time.RFC3339Nano))
 }

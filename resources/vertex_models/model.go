@@ -5,7 +5,6 @@ package vertexmodels
 
 import (
 	"context"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -72,7 +71,7 @@ func (m *model) fromRemote(parent gcp.Name, models []*vertex.Model) {
 		one := found{
 			ID: r.Name.String(), ModelID: r.Name.ID, DisplayName: r.DisplayName, Description: r.Description,
 			Labels: r.Labels, VersionID: r.VersionID, VersionAliases: r.Aliases,
-			CreateTime: moment(r.Object.CreateTime), UpdateTime: moment(r.UpdateTime),
+			CreateTime: tfkit.Moment(r.Object.CreateTime), UpdateTime: tfkit.Moment(r.UpdateTime),
 			ArtifactURI: tfkit.StringOrNull(r.ArtifactURI, types.StringNull()),
 		}
 		if one.Labels == nil {
@@ -86,11 +85,4 @@ func (m *model) fromRemote(parent gcp.Name, models []*vertex.Model) {
 		}
 		m.IDs, m.Models = append(m.IDs, one.ID), append(m.Models, one)
 	}
-}
-
-func moment(t time.Time) types.String {
-	if t.IsZero() {
-		return types.StringNull()
-	}
-	return types.StringValue(t.Format(time.RFC3339Nano))
 }

@@ -4,6 +4,8 @@
 package tfkit
 
 import (
+	"time"
+
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
@@ -19,6 +21,14 @@ func MapValue(m map[string]string, prior types.Map) types.Map {
 		elements[k] = types.StringValue(v)
 	}
 	return types.MapValueMust(types.StringType, elements)
+}
+
+// Moment is a time as text (RFC 3339), null for the zero time.
+func Moment(t time.Time) types.String {
+	if t.IsZero() {
+		return types.StringNull()
+	}
+	return types.StringValue(t.Format(time.RFC3339Nano))
 }
 
 // StringOrNull is null for the empty string, unless prior is the empty string:
