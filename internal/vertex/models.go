@@ -393,6 +393,7 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object,
 		return err
 	}
 	object.Owner = s.clients.OwnershipID()
+	var lag *pause
 	for pause := s.patience.begin(); ; {
 		m, err := s.ReadModel(ctx, name)
 		if gcp.IsNotFound(err) && object.forgotten() {
@@ -413,23 +414,31 @@ func (s *Service) DeleteModel(ctx context.Context, name gcp.Name, object Object,
 		_, err = start(ctx, client, "vertex.models.delete", "deleting the model", r, func(ctx context.Context) (*aiplatform.DeleteModelOperation, error) {
 			return client.DeleteModel(ctx, &pb.DeleteModelRequest{Name: name.String()})
 		})
+		budget := s.patience.release
 		switch {
-		case err == nil, errors.Is(err, gcp.ErrOperationLost), gcp.IsNotFound(err):
-			// Lost or gone: the next look tells.
-			if err == nil {
-				return nil
+		case err == nil:
+			return nil
+		case errors.Is(err, gcp.ErrOperationLost):
+			// The next look tells.
+		case gcp.IsNotFound(err):
+			// The next look tells, which may lag behind.
+			if lag == nil {
+				lag = s.patience.begin()
+			} else if !lag.wait(ctx, s.patience.appear) {
+				return interrupted(ctx, fmt.Errorf("%w: %w", &StillThereError{name}, err))
 			}
-		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted):
+			continue
+		case isOneOf(err, codes.FailedPrecondition, codes.Aborted):
+			// The registry may not have noticed yet that an endpoint let go of the model;
+			// and one that serves it may be about to go, in the same apply.
+			holding, lookErr := s.endpointsServing(ctx, name)
+			if lookErr == nil && len(holding) > 0 {
+				budget, err = s.patience.precondition, &StillDeployedError{name, holding}
+			}
+		default:
 			return interrupted(ctx, err)
 		}
-		// The registry may not have noticed yet that an endpoint let go of the model;
-		// and one that serves it may be about to go, in the same apply.
-		budget := s.patience.release
-		holding, lookErr := s.endpointsServing(ctx, name)
-		if lookErr == nil && len(holding) > 0 {
-			budget, err = s.patience.precondition, &StillDeployedError{name, holding}
-		}
-		r.progress("the model is not yet released (%s): trying again", gcp.Message(err))
+		r.progress("the model is not deleted yet (%s): trying again", gcp.Message(err))
 		if !pause.wait(ctx, budget) {
 			return interrupted(ctx, err)
 		}

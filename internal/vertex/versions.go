@@ -84,6 +84,14 @@ func (e *OnlyVersionError) Error() string {
 	return fmt.Sprintf("%s is the only version of its model, with which alone it can be deleted", e.Version)
 }
 
+// StillThereError means that the server reported a model or version as gone, but
+// goes on to show it.
+type StillThereError struct{ Name gcp.Name }
+
+func (e *StillThereError) Error() string {
+	return fmt.Sprintf("%s was reported as gone when it was to be deleted, but is still there. Try again later", e.Name)
+}
+
 // DeleteVersions deletes versions of a model that stays. If the default version is
 // one of them, the newest one that stays becomes that. Versions that are gone are no
 // error; those that endpoints serve are waited for as models are.
@@ -97,6 +105,7 @@ func (s *Service) DeleteVersions(ctx context.Context, name gcp.Name, ids []strin
 		return err
 	}
 	defer unlock()
+	gone, lag := "", (*pause)(nil) // the version that was reported as gone last
 	for pause := s.patience.begin(); ; {
 		all, err := s.Versions(ctx, name)
 		if gcp.IsNotFound(err) {
@@ -134,9 +143,15 @@ func (s *Service) DeleteVersions(ctx context.Context, name gcp.Name, ids []strin
 			return client.DeleteModelVersion(ctx, &pb.DeleteModelVersionRequest{Name: version.String()})
 		})
 		switch {
-		case err == nil, gcp.IsNotFound(err), errors.Is(err, gcp.ErrOperationLost):
+		case err == nil, gcp.IsNotFound(err):
+			// The next look tells, which may lag behind.
+			if gone != next.VersionID {
+				gone, lag = next.VersionID, s.patience.begin()
+			} else if !lag.wait(ctx, s.patience.appear) {
+				return interrupted(ctx, &StillThereError{version})
+			}
 			continue
-		case !isOneOf(err, codes.FailedPrecondition, codes.Aborted, codes.Internal):
+		case !errors.Is(err, gcp.ErrOperationLost) && !isOneOf(err, codes.FailedPrecondition, codes.Aborted, codes.Internal):
 			return interrupted(ctx, err)
 		}
 		// It may just have been released by an endpoint, or not have been deleted despite
@@ -145,7 +160,7 @@ func (s *Service) DeleteVersions(ctx context.Context, name gcp.Name, ids []strin
 		if len(next.Deployed) > 0 {
 			budget = s.patience.precondition
 		}
-		r.progress("version %s is not deleted (%s): trying again", next.VersionID, gcp.Message(err))
+		r.progress("version %s is not deleted yet (%s): trying again", next.VersionID, gcp.Message(err))
 		if !pause.wait(ctx, budget) {
 			return interrupted(ctx, err)
 		}

@@ -124,6 +124,49 @@ func TestDeleteVersions(t *testing.T) {
 	}
 }
 
+// What stays although the server says that it is gone is waited for, in steps, and told.
+func TestStillThere(t *testing.T) {
+	notFound := func(method string) func(string, int) error {
+		return func(m string, _ int) error {
+			if m == method {
+				return status.Error(codes.NotFound, "no such thing")
+			}
+			return nil
+		}
+	}
+	for name, fault := range map[string]func(*fake){
+		"without effect": func(f *fake) { f.lies = map[string]bool{"deleteVersion": true} },
+		"not found":      func(f *fake) { f.before = notFound("DeleteModelVersion") },
+	} {
+		t.Run("a version "+name, func(t *testing.T) {
+			f, s := newFake(t)
+			grown(t, s, 2)
+			fault(f)
+			err := s.DeleteVersions(t.Context(), model("bert", ""), []string{"1"}, Report{})
+			var still *StillThereError
+			if !errors.As(err, &still) || still.Name.Version != "1" {
+				t.Errorf("error %v", err)
+			}
+			if n := f.calls["DeleteModelVersion"]; n < 3 || n > 100 {
+				t.Errorf("%d calls: want some, with pauses between them", n)
+			}
+		})
+	}
+	t.Run("a model not found", func(t *testing.T) {
+		f, s := newFake(t)
+		m := must[*Model](t)(s.UploadModel(t.Context(), bert("gs://b/1/"), Report{}))
+		f.before = notFound("DeleteModel")
+		err := s.DeleteModel(t.Context(), m.Name, m.Object, Report{})
+		var still *StillThereError
+		if !errors.As(err, &still) || still.Name != m.Name {
+			t.Errorf("error %v", err)
+		}
+		if n := f.calls["DeleteModel"]; n < 3 || n > 100 {
+			t.Errorf("%d calls: want some, with pauses between them", n)
+		}
+	})
+}
+
 func TestPrunable(t *testing.T) {
 	version := func(id string, aliases ...string) *pb.Model {
 		return &pb.Model{VersionId: id, VersionAliases: aliases}

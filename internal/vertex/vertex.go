@@ -45,7 +45,7 @@ type patience struct {
 	precondition time.Duration
 	// release is for models that nothing serves any more.
 	release time.Duration
-	// appear is for what an upload whose answer was lost may have made.
+	// appear is for reads that do not show yet what was made or removed.
 	appear time.Duration
 	// first and most bound the pauses.
 	first, most time.Duration
