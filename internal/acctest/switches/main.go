@@ -33,7 +33,7 @@ import (
 
 func main() {
 	only := flag.String("switch", "", "only this switch, alone (or \"all\": all at once)")
-	parallel := flag.String("parallel", "4", "tests that run at the same time")
+	parallel := flag.String("parallel", "6", "tests that run at the same time")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "switches: which packages? (./resources/... ./provider/... ./examples/...)")
