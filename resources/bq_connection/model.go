@@ -62,13 +62,7 @@ func slug(friendlyName types.String) string { return gcp.Slug(friendlyName.Value
 
 // complete fills what follows from other attributes and the provider's project.
 func (m *model) complete(config *model, project string, diags *diag.Diagnostics) {
-	if m.Project.IsUnknown() && config.Project.IsNull() {
-		if project == "" {
-			diags.AddAttributeError(path.Root("project"), "No project", "Set project here or in the provider block, or GOOGLE_PROJECT in the environment.")
-			return
-		}
-		m.Project = types.StringValue(project)
-	}
+	tfkit.PlanPlace("project", &m.Project, config.Project, project, diags)
 	m.checkProjects(diags)
 	if m.ConnectionID.IsUnknown() && config.ConnectionID.IsNull() && !m.FriendlyName.IsUnknown() {
 		m.ConnectionID = types.StringValue(slug(m.FriendlyName))

@@ -188,7 +188,7 @@ func (m *model) readTarget(r *bqml.Model, s spelling) {
 		m.Endpoint = types.StringNull()
 	}
 	m.ConnectionRole = types.StringValue(t.Role())
-	m.EndpointURL = tfkit.StringOrNull(r.EndpointURL, types.StringNull())
+	m.EndpointURL = tfkit.TextOrNull(r.EndpointURL)
 	switch {
 	case t.Custom():
 		m.Endpoint = nameValue(gcp.KindEndpoint, m.Endpoint, t.Endpoint, s)
@@ -213,7 +213,7 @@ func (m *model) readService(have *bqml.CloudService, s spelling) {
 	if have.Type != "" && have.Type != bqml.ServiceDocument {
 		m.DocumentProcessor = types.StringNull()
 	}
-	m.ConnectionRole = tfkit.StringOrNull(bqml.Target{Service: &bqml.CloudService{Type: m.ServiceType.ValueString()}}.Role(), types.StringNull())
+	m.ConnectionRole = tfkit.TextOrNull(bqml.Target{Service: &bqml.CloudService{Type: m.ServiceType.ValueString()}}.Role())
 	switch speech := have.SpeechRecognizer; {
 	case speech == "" || m.SpeechRecognizer.IsNull() && strings.HasSuffix(speech, "/recognizers/_"): // the service's own
 		m.SpeechRecognizer = types.StringNull()

@@ -28,14 +28,7 @@ func (m *model) complete(config, prior *model, c *gcp.Clients, diags *diag.Diagn
 	}
 	m.PlanLabels(before, c.Config().DefaultLabels)
 	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
-	project := c.Project()
-	if m.Project.IsUnknown() && config.Project.IsNull() {
-		if project == "" {
-			diags.AddAttributeError(path.Root("project"), "No project", "Set project here or in the provider block, or GOOGLE_PROJECT in the environment.")
-			return
-		}
-		m.Project = types.StringValue(project)
-	}
+	tfkit.PlanPlace("project", &m.Project, config.Project, c.Project(), diags)
 	if m.ID.IsUnknown() && isKnown(m.Project) && isKnown(m.DatasetID) && isKnown(m.ModelID) {
 		m.ID = types.StringValue(m.name().String())
 	}

@@ -5,7 +5,6 @@ package vertexendpoint
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
 	"github.com/gcpml/terraform-provider-gcpml/internal/vertex"
+	"github.com/gcpml/terraform-provider-gcpml/resources/internal/tfkit"
 )
 
 // model is the data source in HCL and in state. What the server has is plain Go: a data
@@ -119,18 +119,8 @@ func (m *model) name(c *gcp.Clients, diags *diag.Diagnostics) gcp.Name {
 	if full, err := gcp.ParseName(gcp.KindEndpoint, name.ID); err == nil {
 		return full
 	}
-	for _, part := range []struct {
-		attribute string
-		value     *string
-		otherwise string
-	}{{"project", &name.Project, c.Project()}, {"location", &name.Location, c.Region()}} {
-		if *part.value == "" {
-			*part.value = part.otherwise
-		}
-		if *part.value == "" {
-			diags.AddAttributeError(path.Root(part.attribute), "Missing "+part.attribute, "Set "+part.attribute+" here, or its default in the provider block.")
-		}
-	}
+	name.Project = tfkit.Place("project", diags, name.Project, c.Project())
+	name.Location = tfkit.Place("location", diags, name.Location, c.Region())
 	return name
 }
 
@@ -157,10 +147,7 @@ func (m *model) fromRemote(e *vertex.Endpoint) {
 	if l := c.RequestLogging; l.Enabled {
 		m.Logging = &logging{true, l.SamplingRate, l.Destination}
 	}
-	m.Timeout = types.StringValue("")
-	if t := c.InferenceTimeout; t != 0 {
-		m.Timeout = types.StringValue(strconv.FormatFloat(t.Seconds(), 'f', -1, 64) + "s")
-	}
+	m.Timeout = types.StringValue(tfkit.SecondsOrNull(c.InferenceTimeout).ValueString())
 	m.DeployedModels = []deployed{}
 	for _, d := range e.Deployed {
 		r, pool := d.Resources, ""

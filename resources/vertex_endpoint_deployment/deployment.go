@@ -252,7 +252,7 @@ func (before dedicatedResources) merge(ctx context.Context, r vertex.Resources, 
 		now.ReservationAffinity = types.ObjectNull(reservationType)
 		if v := r.Reservation; v.Type != "" {
 			now.ReservationAffinity = object(ctx, reservationType, reservationAffinity{
-				types.StringValue(v.Type), tfkit.StringOrNull(v.Key, types.StringNull()), list(ctx, types.StringType, v.Values, diags),
+				types.StringValue(v.Type), tfkit.TextOrNull(v.Key), list(ctx, types.StringType, v.Values, diags),
 			}, diags)
 		}
 	}

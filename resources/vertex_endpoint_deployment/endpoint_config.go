@@ -6,7 +6,6 @@ package vertexendpointdeployment
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -174,7 +173,7 @@ func (m *model) takeConfig(ctx context.Context, c vertex.EndpointConfig, same sp
 	if before.InferenceTimeout != c.InferenceTimeout || m.ClientConnectionConfig.IsUnknown() {
 		m.ClientConnectionConfig = types.ObjectNull(connectionType)
 		if t := c.InferenceTimeout; t != 0 {
-			m.ClientConnectionConfig = object(ctx, connectionType, connectionConfig{types.StringValue(strconv.FormatFloat(t.Seconds(), 'f', -1, 64) + "s")}, diags)
+			m.ClientConnectionConfig = object(ctx, connectionType, connectionConfig{tfkit.SecondsOrNull(t)}, diags)
 		}
 	}
 }

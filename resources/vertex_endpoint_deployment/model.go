@@ -79,17 +79,8 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 	}
 	m.PlanLabels(labelsOf(state), c.Config().DefaultLabels)
 	tfkit.PlanDeletionPolicy(&m.DeletionPolicy, config.DeletionPolicy, c)
-	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
-		switch {
-		case !value.IsUnknown() || !configured.IsNull():
-		case otherwise == "":
-			diags.AddAttributeError(path.Root(attribute), "Missing "+attribute, "Set "+attribute+" here, or its default in the provider block.")
-		default:
-			*value = types.StringValue(otherwise)
-		}
-	}
-	byDefault("project", &m.Project, config.Project, c.Project())
-	byDefault("location", &m.Location, config.Location, c.Region())
+	tfkit.PlanPlace("project", &m.Project, config.Project, c.Project(), diags)
+	tfkit.PlanPlace("location", &m.Location, config.Location, c.Region(), diags)
 	if m.EndpointID.IsUnknown() && config.EndpointID.IsNull() && !m.DisplayName.IsUnknown() {
 		if slug := gcp.Slug(m.DisplayName.ValueString(), "-"); slug != "" {
 			m.EndpointID = types.StringValue(slug)

@@ -91,7 +91,7 @@ func (*DataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *d
 					"grpc_ports":            ports("Ports for predictions over gRPC."),
 					"predict_route":         computed("Path that answers predictions."),
 					"health_route":          computed("Path that answers health checks."),
-					"deployment_timeout":    computed("How long a deployment may take."),
+					"deployment_timeout":    computed("How long a deployment may take, in seconds (`1800s`)."),
 					"shared_memory_size_mb": schema.Int64Attribute{Computed: true, MarkdownDescription: "Shared memory in megabytes."},
 				},
 			},

@@ -76,7 +76,7 @@ func TestAccVertexModel(t *testing.T) {
 			v1, v2 := strings.ReplaceAll(uploads, "VERSION", "v1"), strings.ReplaceAll(uploads, "VERSION", "v2")
 			all := data("id", `model = "bert"`) + data("alias", "model = \"bert\"\n  version = \"v1\"") + data("name", `model = "`+id+`@1"`) +
 				data("elsewhere", "model = \"bert@default\"\n  project = \"demo-gcpml\"\n  location = \"us-central1\"")
-			container := []statecheck.StateCheck{has("id", image, "container_spec", "image_uri"), has("id", "KEY", "container_spec", "env_names", 1), has("id", "30m0s", "container_spec", "deployment_timeout")}
+			container := []statecheck.StateCheck{has("id", image, "container_spec", "image_uri"), has("id", "KEY", "container_spec", "env_names", 1), has("id", "1800s", "container_spec", "deployment_timeout")}
 			if tw.Assumed(t, "container-spec-echo") == "no" {
 				container = []statecheck.StateCheck{statecheck.ExpectKnownValue("data.gcpml_vertex_model.id", tfjsonpath.New("container_spec"), knownvalue.Null())}
 			}

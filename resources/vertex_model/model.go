@@ -4,6 +4,7 @@
 package vertexmodel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -37,7 +38,7 @@ type model struct {
 	VersionCreateTime  types.String    `tfsdk:"version_create_time"`
 	ArtifactURI        types.String    `tfsdk:"artifact_uri"`
 	ContainerSpec      *containerSpec  `tfsdk:"container_spec"`
-	PredictSchemata    *schemata       `tfsdk:"predict_schemata"`
+	PredictSchemata    *tfkit.Schemata `tfsdk:"predict_schemata"`
 	MetadataSchemaURI  types.String    `tfsdk:"metadata_schema_uri"`
 	Metadata           types.String    `tfsdk:"metadata"`
 	EncryptionSpec     *encryptionSpec `tfsdk:"encryption_spec"`
@@ -56,12 +57,6 @@ type containerSpec struct {
 	HealthRoute        types.String `tfsdk:"health_route"`
 	DeploymentTimeout  types.String `tfsdk:"deployment_timeout"`
 	SharedMemorySizeMB types.Int64  `tfsdk:"shared_memory_size_mb"`
-}
-
-type schemata struct {
-	InstanceSchemaURI   types.String `tfsdk:"instance_schema_uri"`
-	ParametersSchemaURI types.String `tfsdk:"parameters_schema_uri"`
-	PredictionSchemaURI types.String `tfsdk:"prediction_schema_uri"`
 }
 
 type encryptionSpec struct {
@@ -125,20 +120,9 @@ func (m *model) name(project, region string, diags *diag.Diagnostics) gcp.Name {
 		diags.AddAttributeError(path.Root("model"), "Invalid model", err.Error()+".")
 		return name
 	}
-	fill := func(attribute string, field *string, configured types.String, otherwise string) {
-		if *field == "" {
-			*field = configured.ValueString()
-		}
-		if *field == "" {
-			*field = otherwise
-		}
-		if *field == "" && attribute != "version" {
-			diags.AddAttributeError(path.Root(attribute), "Missing "+attribute, "Set "+attribute+" here, in model, or its default in the provider block.")
-		}
-	}
-	fill("project", &name.Project, m.Project, project)
-	fill("location", &name.Location, m.Location, region)
-	fill("version", &name.Version, m.Version, "")
+	name.Project = tfkit.Place("project", diags, name.Project, m.Project.ValueString(), project)
+	name.Location = tfkit.Place("location", diags, name.Location, m.Location.ValueString(), region)
+	name.Version = cmp.Or(name.Version, m.Version.ValueString())
 	return name
 }
 
@@ -158,22 +142,18 @@ func (m *model) fromRemote(ctx context.Context, name gcp.Name, r *vertex.Model, 
 	m.VersionID, m.VersionedName = types.StringValue(r.VersionID), types.StringValue(name.WithVersion(r.VersionID).String())
 	m.VersionAliases = aliases(ctx, r.Aliases, diags)
 	m.VersionDescription, m.VersionCreateTime = types.StringValue(r.VersionDescription), tfkit.Moment(r.VersionCreateTime)
-	m.ArtifactURI, m.MetadataSchemaURI, m.Metadata = text(r.ArtifactURI), text(r.MetadataSchemaURI), text(r.Metadata)
+	m.ArtifactURI, m.MetadataSchemaURI, m.Metadata = tfkit.TextOrNull(r.ArtifactURI), tfkit.TextOrNull(r.MetadataSchemaURI), tfkit.TextOrNull(r.Metadata)
 	if c := r.Container; c != nil {
 		m.ContainerSpec = &containerSpec{
 			ImageURI: types.StringValue(c.ImageURI), Command: c.Command, Args: c.Args, Ports: c.Ports, GRPCPorts: c.GRPCPorts,
-			PredictRoute: text(c.PredictRoute), HealthRoute: text(c.HealthRoute), SharedMemorySizeMB: types.Int64Value(c.SharedMemoryMB),
+			PredictRoute: tfkit.TextOrNull(c.PredictRoute), HealthRoute: tfkit.TextOrNull(c.HealthRoute), SharedMemorySizeMB: types.Int64Value(c.SharedMemoryMB),
+			DeploymentTimeout: tfkit.SecondsOrNull(c.DeploymentTimeout),
 		}
 		for _, e := range c.Env {
 			m.ContainerSpec.EnvNames = append(m.ContainerSpec.EnvNames, e.Name)
 		}
-		if c.DeploymentTimeout != 0 {
-			m.ContainerSpec.DeploymentTimeout = types.StringValue(c.DeploymentTimeout.String())
-		}
 	}
-	if s := r.Schemata; s != (vertex.Schemata{}) {
-		m.PredictSchemata = &schemata{text(s.InstanceURI), text(s.ParametersURI), text(s.PredictionURI)}
-	}
+	m.PredictSchemata = tfkit.SchemataOf(r.Schemata)
 	if r.KMSKey != "" {
 		m.EncryptionSpec = &encryptionSpec{types.StringValue(r.KMSKey)}
 	}
@@ -185,7 +165,7 @@ func (m *model) fromRemote(ctx context.Context, name gcp.Name, r *vertex.Model, 
 	for _, v := range versions {
 		m.Versions = append(m.Versions, version{
 			VersionID: types.StringValue(v.VersionID), VersionAliases: aliases(ctx, v.Aliases, diags), VersionDescription: types.StringValue(v.VersionDescription),
-			VersionCreateTime: tfkit.Moment(v.VersionCreateTime), ArtifactURI: text(v.ArtifactURI), Deployed: types.BoolValue(len(v.Deployed) > 0),
+			VersionCreateTime: tfkit.Moment(v.VersionCreateTime), ArtifactURI: tfkit.TextOrNull(v.ArtifactURI), Deployed: types.BoolValue(len(v.Deployed) > 0),
 		})
 	}
 }
@@ -197,12 +177,4 @@ func aliases(ctx context.Context, of []string, diags *diag.Diagnostics) types.Se
 	set, d := types.SetValueFrom(ctx, types.StringType, of)
 	diags.Append(d...)
 	return set
-}
-
-// text is null for the empty string.
-func text(s string) types.String {
-	if s == "" {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
 }

@@ -55,7 +55,7 @@ func baseModelValue(b vertex.BaseModel) types.Object {
 	if b == (vertex.BaseModel{}) {
 		return types.ObjectNull(baseModelType)
 	}
-	source := types.ObjectValueMust(gardenSourceType, map[string]attr.Value{"public_model_name": text(b.Name), "version_id": text(b.Version)})
+	source := types.ObjectValueMust(gardenSourceType, map[string]attr.Value{"public_model_name": tfkit.TextOrNull(b.Name), "version_id": tfkit.TextOrNull(b.Version)})
 	return types.ObjectValueMust(baseModelType, map[string]attr.Value{"model_garden_source": source})
 }
 

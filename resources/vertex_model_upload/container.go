@@ -6,7 +6,6 @@ package vertexmodelupload
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -41,49 +40,6 @@ type envVar struct {
 	ValueWOVersion types.Int64  `tfsdk:"value_wo_version"`
 }
 
-type port struct {
-	ContainerPort types.Int32 `tfsdk:"container_port"`
-}
-
-type probe struct {
-	Exec                *execAction      `tfsdk:"exec"`
-	HTTPGet             *httpGetAction   `tfsdk:"http_get"`
-	GRPC                *grpcAction      `tfsdk:"grpc"`
-	TCPSocket           *tcpSocketAction `tfsdk:"tcp_socket"`
-	PeriodSeconds       types.Int32      `tfsdk:"period_seconds"`
-	TimeoutSeconds      types.Int32      `tfsdk:"timeout_seconds"`
-	FailureThreshold    types.Int32      `tfsdk:"failure_threshold"`
-	SuccessThreshold    types.Int32      `tfsdk:"success_threshold"`
-	InitialDelaySeconds types.Int32      `tfsdk:"initial_delay_seconds"`
-}
-
-type execAction struct {
-	Command []string `tfsdk:"command"`
-}
-
-type httpGetAction struct {
-	Path        types.String `tfsdk:"path"`
-	Port        types.Int32  `tfsdk:"port"`
-	Host        types.String `tfsdk:"host"`
-	Scheme      types.String `tfsdk:"scheme"`
-	HTTPHeaders []httpHeader `tfsdk:"http_headers"`
-}
-
-type httpHeader struct {
-	Name  types.String `tfsdk:"name"`
-	Value types.String `tfsdk:"value"`
-}
-
-type grpcAction struct {
-	Port    types.Int32  `tfsdk:"port"`
-	Service types.String `tfsdk:"service"`
-}
-
-type tcpSocketAction struct {
-	Port types.Int32  `tfsdk:"port"`
-	Host types.String `tfsdk:"host"`
-}
-
 // toContainer converts container_spec, which is fully known. Secrets are not in it:
 // see [model.addSecrets].
 func toContainer(ctx context.Context, from types.Object, diags *diag.Diagnostics) (out vertex.Container) {
@@ -109,7 +65,7 @@ func toContainer(ctx context.Context, from types.Object, diags *diag.Diagnostics
 }
 
 func portNumbers(ctx context.Context, from types.List, diags *diag.Diagnostics) (out []int32) {
-	var ports []port
+	var ports []tfkit.Port
 	diags.Append(from.ElementsAs(ctx, &ports, false)...)
 	for _, p := range ports {
 		out = append(out, p.ContainerPort.ValueInt32())
@@ -121,47 +77,22 @@ func toProbe(ctx context.Context, from types.Object, diags *diag.Diagnostics) *v
 	if from.IsNull() {
 		return nil
 	}
-	var p probe
+	var p tfkit.Probe
 	diags.Append(from.As(ctx, &p, basetypes.ObjectAsOptions{})...)
-	out := &vertex.Probe{
-		PeriodSeconds: p.PeriodSeconds.ValueInt32(), TimeoutSeconds: p.TimeoutSeconds.ValueInt32(), FailureThreshold: p.FailureThreshold.ValueInt32(),
-		SuccessThreshold: p.SuccessThreshold.ValueInt32(), InitialDelaySeconds: p.InitialDelaySeconds.ValueInt32(),
-	}
-	switch {
-	case p.Exec != nil:
-		out.Exec = p.Exec.Command
-	case p.HTTPGet != nil:
-		out.HTTPGet = &vertex.HTTPGet{
-			Path: p.HTTPGet.Path.ValueString(), Port: p.HTTPGet.Port.ValueInt32(), Host: p.HTTPGet.Host.ValueString(), Scheme: p.HTTPGet.Scheme.ValueString(),
-		}
-		for _, h := range p.HTTPGet.HTTPHeaders {
-			out.HTTPGet.Headers = append(out.HTTPGet.Headers, vertex.Header{Name: h.Name.ValueString(), Value: h.Value.ValueString()})
-		}
-	case p.GRPC != nil:
-		out.GRPC = &vertex.GRPCCheck{Port: p.GRPC.Port.ValueInt32(), Service: p.GRPC.Service.ValueString()}
-	case p.TCPSocket != nil:
-		out.TCPSocket = &vertex.TCPSocket{Port: p.TCPSocket.Port.ValueInt32(), Host: p.TCPSocket.Host.ValueString()}
-	}
-	return out
+	return p.Vertex()
 }
 
 // containerValue is what the server has, in HCL.
 func containerValue(ctx context.Context, c vertex.Container, diags *diag.Diagnostics) types.Object {
 	spec := containerSpec{
-		ImageURI: types.StringValue(c.ImageURI), PredictRoute: text(c.PredictRoute), HealthRoute: text(c.HealthRoute),
+		ImageURI: types.StringValue(c.ImageURI), PredictRoute: tfkit.TextOrNull(c.PredictRoute), HealthRoute: tfkit.TextOrNull(c.HealthRoute),
 		Command: listOrNull(ctx, "command", c.Command, diags), Args: listOrNull(ctx, "args", c.Args, diags),
-		Ports: portsValue(ctx, "ports", c.Ports, diags), GRPCPorts: portsValue(ctx, "grpc_ports", c.GRPCPorts, diags),
-		SharedMemorySizeMB: types.Int64Null(),
-		StartupProbe:       probeValue(ctx, c.StartupProbe, diags), HealthProbe: probeValue(ctx, c.HealthProbe, diags), LivenessProbe: probeValue(ctx, c.LivenessProbe, diags),
-	}
-	if slices.Equal(c.Ports, []int32{8080}) {
-		spec.Ports = portsValue(ctx, "ports", nil, diags) // the default, spelled out by the server
+		Ports: listOrNull(ctx, "ports", tfkit.Ports(tfkit.OwnPorts(c.Ports)), diags), GRPCPorts: listOrNull(ctx, "grpc_ports", tfkit.Ports(c.GRPCPorts), diags),
+		DeploymentTimeout: tfkit.SecondsOrNull(c.DeploymentTimeout), SharedMemorySizeMB: types.Int64Null(),
+		StartupProbe: probeValue(ctx, c.StartupProbe, diags), HealthProbe: probeValue(ctx, c.HealthProbe, diags), LivenessProbe: probeValue(ctx, c.LivenessProbe, diags),
 	}
 	if c.SharedMemoryMB != 0 {
 		spec.SharedMemorySizeMB = types.Int64Value(c.SharedMemoryMB)
-	}
-	if c.DeploymentTimeout != 0 {
-		spec.DeploymentTimeout = types.StringValue(strconv.FormatFloat(c.DeploymentTimeout.Seconds(), 'f', -1, 64) + "s")
 	}
 	var env []envVar
 	for _, e := range c.Env {
@@ -180,9 +111,6 @@ func containerValue(ctx context.Context, c vertex.Container, diags *diag.Diagnos
 	return value
 }
 
-// text is null for the empty string.
-func text(s string) types.String { return tfkit.StringOrNull(s, types.StringNull()) }
-
 // listOrNull is a list in container_spec; null for none.
 func listOrNull[T any](ctx context.Context, attribute string, values []T, diags *diag.Diagnostics) types.List {
 	list, _ := containerType.AttrTypes[attribute].(types.ListType)
@@ -194,47 +122,14 @@ func listOrNull[T any](ctx context.Context, attribute string, values []T, diags 
 	return value
 }
 
-func portsValue(ctx context.Context, attribute string, ports []int32, diags *diag.Diagnostics) types.List {
-	var all []port
-	for _, p := range ports {
-		all = append(all, port{types.Int32Value(p)})
-	}
-	return listOrNull(ctx, attribute, all, diags)
-}
-
 func probeValue(ctx context.Context, p *vertex.Probe, diags *diag.Diagnostics) types.Object {
 	kind := objectType(probeAttribute(""))
 	if p == nil {
 		return types.ObjectNull(kind.AttrTypes)
 	}
-	out := probe{
-		PeriodSeconds: number(p.PeriodSeconds), TimeoutSeconds: number(p.TimeoutSeconds), FailureThreshold: number(p.FailureThreshold),
-		SuccessThreshold: number(p.SuccessThreshold), InitialDelaySeconds: number(p.InitialDelaySeconds),
-	}
-	switch {
-	case p.HTTPGet != nil:
-		out.HTTPGet = &httpGetAction{Path: text(p.HTTPGet.Path), Port: number(p.HTTPGet.Port), Host: text(p.HTTPGet.Host), Scheme: text(p.HTTPGet.Scheme)}
-		for _, h := range p.HTTPGet.Headers {
-			out.HTTPGet.HTTPHeaders = append(out.HTTPGet.HTTPHeaders, httpHeader{types.StringValue(h.Name), types.StringValue(h.Value)})
-		}
-	case p.GRPC != nil:
-		out.GRPC = &grpcAction{Port: types.Int32Value(p.GRPC.Port), Service: text(p.GRPC.Service)}
-	case p.TCPSocket != nil:
-		out.TCPSocket = &tcpSocketAction{Port: types.Int32Value(p.TCPSocket.Port), Host: text(p.TCPSocket.Host)}
-	default:
-		out.Exec = &execAction{p.Exec}
-	}
-	value, d := types.ObjectValueFrom(ctx, kind.AttrTypes, out)
+	value, d := types.ObjectValueFrom(ctx, kind.AttrTypes, tfkit.ProbeOf(p))
 	diags.Append(d...)
 	return value
-}
-
-// number is null for 0, which is the default of the API.
-func number(n int32) types.Int32 {
-	if n == 0 {
-		return types.Int32Null()
-	}
-	return types.Int32Value(n)
 }
 
 // addSecrets puts the values of secrets into a container that is about to be

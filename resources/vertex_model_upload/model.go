@@ -52,12 +52,6 @@ type model struct {
 	Timeouts              timeouts.Value `tfsdk:"timeouts"`
 }
 
-type predictSchemata struct {
-	InstanceSchemaURI   types.String `tfsdk:"instance_schema_uri"`
-	ParametersSchemaURI types.String `tfsdk:"parameters_schema_uri"`
-	PredictionSchemaURI types.String `tfsdk:"prediction_schema_uri"`
-}
-
 var (
 	schemataType = map[string]attr.Type{"instance_schema_uri": types.StringType, "parameters_schema_uri": types.StringType, "prediction_schema_uri": types.StringType}
 	keyType      = map[string]attr.Type{"kms_key_name": types.StringType}
@@ -91,17 +85,8 @@ func (m *model) setDefaults(c *gcp.Clients, config, state *model, diags *diag.Di
 		return
 	}
 	m.PlanLabels(labels, c.Config().DefaultLabels)
-	byDefault := func(attribute string, value *types.String, configured types.String, otherwise string) {
-		switch {
-		case !value.IsUnknown() || !configured.IsNull():
-		case otherwise == "":
-			diags.AddAttributeError(path.Root(attribute), "Missing "+attribute, "Set "+attribute+" here, or its default in the provider block.")
-		default:
-			*value = types.StringValue(otherwise)
-		}
-	}
-	byDefault("project", &m.Project, config.Project, c.Project())
-	byDefault("location", &m.Location, config.Location, c.Region())
+	tfkit.PlanPlace("project", &m.Project, config.Project, c.Project(), diags)
+	tfkit.PlanPlace("location", &m.Location, config.Location, c.Region(), diags)
 	if m.ModelID.IsUnknown() && config.ModelID.IsNull() && !m.DisplayName.IsUnknown() {
 		if slug := gcp.Slug(m.DisplayName.ValueString(), "_"); slug != "" {
 			m.ModelID = types.StringValue(slug)
@@ -168,7 +153,7 @@ func (m *model) content(ctx context.Context, diags *diag.Diagnostics) (content v
 		MetadataSchemaURI: m.MetadataSchemaURI.ValueString(), Metadata: canonicalJSON(m.Metadata.ValueString()), BaseModel: m.baseModel(),
 	}
 	if !m.PredictSchemata.IsNull() {
-		var s predictSchemata
+		var s tfkit.Schemata
 		diags.Append(m.PredictSchemata.As(ctx, &s, basetypes.ObjectAsOptions{})...)
 		content.Schemata = vertex.Schemata{InstanceURI: s.InstanceSchemaURI.ValueString(), ParametersURI: s.ParametersSchemaURI.ValueString(), PredictionURI: s.PredictionSchemaURI.ValueString()}
 	}
@@ -293,14 +278,14 @@ func (m *model) fromRemote(ctx context.Context, r *vertex.Model, diags *diag.Dia
 		m.PredictSchemata = schemataValue(r.Schemata)
 	}
 	if other || (had.MetadataSchemaURI == "") != (r.MetadataSchemaURI == "") {
-		m.MetadataSchemaURI = text(r.MetadataSchemaURI)
+		m.MetadataSchemaURI = tfkit.TextOrNull(r.MetadataSchemaURI)
 	}
 	// Of the version that we know it is what was sent, whether or not it is shown.
 	if imported := m.CreateTime.IsNull() && r.BaseModel != (vertex.BaseModel{}); other || imported {
 		m.BaseModelSource = baseModelValue(r.BaseModel)
 	}
 	if had.Metadata != r.Metadata {
-		m.Metadata = text(r.Metadata)
+		m.Metadata = tfkit.TextOrNull(r.Metadata)
 	}
 	if key, _ := m.kmsKey(); r.KMSKey != "" && !m.within() && !vertex.SameKey(key, r.KMSKey) {
 		m.EncryptionSpec = types.ObjectValueMust(keyType, map[string]attr.Value{"kms_key_name": types.StringValue(r.KMSKey)})
@@ -340,7 +325,7 @@ func schemataValue(s vertex.Schemata) types.Object {
 		return types.ObjectNull(schemataType)
 	}
 	return types.ObjectValueMust(schemataType, map[string]attr.Value{
-		"instance_schema_uri": text(s.InstanceURI), "parameters_schema_uri": text(s.ParametersURI), "prediction_schema_uri": text(s.PredictionURI),
+		"instance_schema_uri": tfkit.TextOrNull(s.InstanceURI), "parameters_schema_uri": tfkit.TextOrNull(s.ParametersURI), "prediction_schema_uri": tfkit.TextOrNull(s.PredictionURI),
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gcpml/terraform-provider-gcpml/internal/gcp"
@@ -43,17 +42,11 @@ type found struct {
 
 // parent names the location that is searched, with the provider's defaults.
 func (m *model) parent(project, region string, diags *diag.Diagnostics) gcp.Name {
-	fill := func(attribute string, configured types.String, otherwise string) string {
-		value := configured.ValueString()
-		if value == "" {
-			value = otherwise
-		}
-		if value == "" {
-			diags.AddAttributeError(path.Root(attribute), "Missing "+attribute, "Set "+attribute+" here, or its default in the provider block.")
-		}
-		return value
+	return gcp.Name{
+		Project:  tfkit.Place("project", diags, m.Project.ValueString(), project),
+		Location: tfkit.Place("location", diags, m.Location.ValueString(), region),
+		Kind:     gcp.KindModel,
 	}
-	return gcp.Name{Project: fill("project", m.Project, project), Location: fill("location", m.Location, region), Kind: gcp.KindModel}
 }
 
 // query is what the configuration asks for.
@@ -72,7 +65,7 @@ func (m *model) fromRemote(parent gcp.Name, models []*vertex.Model) {
 			ID: r.Name.String(), ModelID: r.Name.ID, DisplayName: r.DisplayName, Description: r.Description,
 			Labels: r.Labels, VersionID: r.VersionID, VersionAliases: r.Aliases,
 			CreateTime: tfkit.Moment(r.Object.CreateTime), UpdateTime: tfkit.Moment(r.UpdateTime),
-			ArtifactURI: tfkit.StringOrNull(r.ArtifactURI, types.StringNull()),
+			ArtifactURI: tfkit.TextOrNull(r.ArtifactURI),
 		}
 		if one.Labels == nil {
 			one.Labels = map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -147,5 +148,42 @@ func TestInterruptionIsAWarningAndTimeoutAnError(t *testing.T) {
 		if len(diags) != 1 || diags[0].Severity() != want || !strings.Contains(diags[0].Detail(), "op-1") {
 			t.Errorf("%v: %v", err, diags)
 		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	for attribute, cure := range map[string]string{"project": "GOOGLE_PROJECT", "location": "GOOGLE_REGION"} {
+		var diags diag.Diagnostics
+		if got := Place(attribute, &diags, "", "here", "there"); got != "here" || diags.HasError() {
+			t.Errorf("%s: %q (%v), want the first that is not empty", attribute, got, diags)
+		}
+		planned := types.StringUnknown()
+		PlanPlace(attribute, &planned, types.StringUnknown(), "there", &diags)
+		if !planned.IsUnknown() {
+			t.Errorf("%s: what the configuration gives later is planned as %s", attribute, planned)
+		}
+		PlanPlace(attribute, &planned, types.StringNull(), "there", &diags)
+		if planned.ValueString() != "there" || diags.HasError() {
+			t.Errorf("%s: planned %s (%v), want the default", attribute, planned, diags)
+		}
+		planned = types.StringUnknown()
+		PlanPlace(attribute, &planned, types.StringNull(), "", &diags)
+		if len(diags) != 1 || diags[0].Summary() != "Missing "+attribute || !strings.Contains(diags[0].Detail(), cure) {
+			t.Errorf("%s: %v, want an error that names %s", attribute, diags, cure)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{time.Hour: "3600s", 1500 * time.Millisecond: "1.5s"} {
+		if got := SecondsOrNull(d).ValueString(); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
+		if back, err := time.ParseDuration(want); err != nil || back != d {
+			t.Errorf("%s is read as %s (%v)", want, back, err)
+		}
+	}
+	if !SecondsOrNull(0).IsNull() {
+		t.Error("no duration is not null")
 	}
 }

@@ -4,6 +4,7 @@
 package tfkit
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -38,4 +39,26 @@ func StringOrNull(s string, prior types.String) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
+}
+
+// TextOrNull is null for the empty string.
+func TextOrNull(s string) types.String { return StringOrNull(s, types.StringNull()) }
+
+// Int32OrNull is null for 0, which is how the API leaves a number out.
+func Int32OrNull(n int32) types.Int32 {
+	if n == 0 {
+		return types.Int32Null()
+	}
+	return types.Int32Value(n)
+}
+
+// Seconds is a duration as the API spells it, in seconds ("3600s", "1.5s").
+func Seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
+
+// SecondsOrNull is [Seconds], null for 0.
+func SecondsOrNull(d time.Duration) types.String {
+	if d == 0 {
+		return types.StringNull()
+	}
+	return types.StringValue(Seconds(d))
 }
