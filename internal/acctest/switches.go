@@ -45,6 +45,19 @@ func Switches() ([]Switch, error) {
 	return all, nil
 }
 
+// HiddenOfModels are the attributes of gcpml_vertex_model_upload that an import cannot
+// see, since this emulator does not give them back.
+func (tw *Twin) HiddenOfModels(t testing.TB) (attributes []string) {
+	t.Helper()
+	if tw.Assumed(t, "container-spec-echo") == "no" {
+		attributes = append(attributes, "container_spec")
+	}
+	if tw.Assumed(t, "base-model-source-echo") == "no" {
+		attributes = append(attributes, "base_model_source")
+	}
+	return attributes
+}
+
 // Assumed is the value that this emulator has for a switch, for expectations that
 // follow it.
 func (tw *Twin) Assumed(t testing.TB, key string) (value string) {

@@ -124,7 +124,7 @@ func TestAccModelEveryField(t *testing.T) {
 					return nil
 				},
 			},
-			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: append(hidden(t, tw), notGivenBack...)},
+			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: append(tw.HiddenOfModels(t), notGivenBack...)},
 			{ // other spellings of the same, and what is not of the version, make no version
 				Config: tw.Config(strings.NewReplacer(
 					`"30m"`, `"1800s"`, `failure_threshold = 30 }`, `failure_threshold = 30, period_seconds = 10, timeout_seconds = 1 }`,
@@ -170,10 +170,7 @@ func TestAccModelBaseModelSource(t *testing.T) {
 			with := func(name string) string {
 				return tw.Config(hcl(minimal+"\nbase_model_source = { model_garden_source = { public_model_name = \"publishers/google/models/"+name+"\" } }", ""))
 			}
-			imported := resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true}
-			if echo == "no" {
-				imported.ImportStateVerifyIgnore = []string{"base_model_source"}
-			}
+			imported := resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: tw.HiddenOfModels(t)}
 			empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Factories, CheckDestroy: tw.CheckDestroy,
@@ -208,7 +205,7 @@ func TestAccModelKey(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: with("")},
 			{Config: with(`encryption_spec = { kms_key_name = "` + key + `" }`), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
-			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: hidden(t, tw)},
+			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: tw.HiddenOfModels(t)},
 			{ // a new version has the same key
 				Config:           tw.Config(hcl(strings.Replace(minimal, "v1", "v2", 1)+"\n"+`encryption_spec = { kms_key_name = "`+key+`" }`, "")),
 				ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},

@@ -56,18 +56,9 @@ func imports(t *testing.T, tw *acctest.Twin, ids ...string) []resource.TestStep 
 	t.Helper()
 	var steps []resource.TestStep
 	for _, id := range ids {
-		steps = append(steps, resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: hidden(t, tw)})
+		steps = append(steps, resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: tw.HiddenOfModels(t)})
 	}
 	return steps
-}
-
-// hidden is what an import cannot see where the server does not give it back.
-func hidden(t *testing.T, tw *acctest.Twin) []string {
-	t.Helper()
-	if tw.Assumed(t, "container-spec-echo") == "no" {
-		return []string{"container_spec"}
-	}
-	return nil
 }
 
 func TestAccModel(t *testing.T) {
@@ -119,7 +110,7 @@ func TestAccModel(t *testing.T) {
 		},
 	)
 	steps = append(steps, imports(t, tw, id)...)
-	if hidden(t, tw) == nil {
+	if tw.Assumed(t, "container-spec-echo") == "yes" {
 		steps = append(steps, resource.TestStep{ResourceName: address, ImportState: true, ImportStateKind: resource.ImportBlockWithID}) // an empty plan
 	}
 	steps = append(steps,

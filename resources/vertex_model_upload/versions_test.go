@@ -52,7 +52,7 @@ func TestAccModelVersionAliases(t *testing.T) {
 				Config:           version(tw, 1, `version_aliases = ["default", "golden"]`+"\nversion_description = \"one\""),
 				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "default golden"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "1")},
 			},
-			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: hidden(t, tw)},
+			{ResourceName: address, ImportState: true, ImportStateId: id, ImportStateVerify: true, ImportStateVerifyIgnore: tw.HiddenOfModels(t)},
 			{ // a new version takes them along
 				Config:           version(tw, 2, `version_aliases = ["default", "golden"]`+"\nversion_description = \"two\""),
 				ConfigPlanChecks: update, Check: aliases(t, tw, map[string]string{"1": "", "2": "default golden"}), ConfigStateChecks: []statecheck.StateCheck{has("version_id", "2")},
