@@ -6,6 +6,7 @@ package matrix_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,19 +30,27 @@ type lab struct {
 	cli *acctest.CLI
 }
 
-// labs are as many as may work at a time. Cells wait more than they compute.
+// labs are as many as tests may run at a time (go test -parallel). Cells wait more
+// than they compute: there may be several for each core.
 type labs chan *lab
 
-const labCount = 4
+// newLab starts one. Its directory is initialised for good: cells only change the
+// configuration.
+func newLab(t *testing.T, flags ...string) *lab {
+	t.Helper()
+	tw := acctest.Start(t, append([]string{"--enable-faults"}, flags...)...)
+	return &lab{tw: tw, cli: tw.NewCLI(t, tw.Config(""))}
+}
 
-// newLabs starts the labs. The directories are initialised for good: cells only
-// change the configuration.
 func newLabs(t *testing.T, flags ...string) labs {
 	t.Helper()
-	pool := make(labs, labCount)
-	for range labCount {
-		tw := acctest.Start(t, append([]string{"--enable-faults"}, flags...)...)
-		pool <- &lab{tw: tw, cli: tw.NewCLI(t, tw.Config(""))}
+	count, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := make(labs, count)
+	for range count {
+		pool <- newLab(t, flags...)
 	}
 	return pool
 }

@@ -35,7 +35,7 @@ func TestAccRandomHistories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := <-newLabs(t)
+	l := newLab(t)
 	rapid.Check(t, func(r *rapid.T) {
 		total.histories.Add(1)
 		h := &history{t: t, r: r, c: newCell(t, l), shape: shapeOne, there: map[string]bool{"m": true}, clients: l.tw.Clients(t)}
