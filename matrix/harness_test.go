@@ -89,7 +89,8 @@ func newCell(t *testing.T, l *lab) *cell {
 	t.Helper()
 	c := &cell{t: t, tw: l.tw, project: fmt.Sprintf("demo-cell-%05dx", projects.Add(1))}
 	c.log = filepath.Join(t.TempDir(), "trace.log")
-	c.cli = l.cli.For(t, "TF_LOG=TRACE", "TF_LOG_PATH="+c.log, "TF_VAR_secret="+envCanary)
+	// The programs end after a second: collecting their garbage is a fifth of the work.
+	c.cli = l.cli.For(t, "TF_LOG=TRACE", "TF_LOG_PATH="+c.log, "TF_VAR_secret="+envCanary, "GOGC=off", "GOMEMLIMIT=512MiB")
 	for _, left := range []string{"terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"} {
 		if err := os.Remove(filepath.Join(c.cli.Dir(), left)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
