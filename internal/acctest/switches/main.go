@@ -125,7 +125,7 @@ type result struct {
 type event struct{ Action, Package, Test, Output string }
 
 func (f flip) run(parallel string) (result, error) {
-	args := append([]string{"test", "-json", "-count=1", "-timeout=60m", "-p=1", "-parallel=" + parallel, "-run=" + f.tests}, f.packages...)
+	args := append([]string{"test", "-json", "-count=1", "-timeout=60m", "-p=2", "-parallel=" + parallel, "-run=" + f.tests}, f.packages...)
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), acctest.AssumeVariable+"="+strings.Join(f.settings, ","))
 	var trouble bytes.Buffer
