@@ -4,6 +4,7 @@
 package bqremotemodel_test
 
 import (
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func await(t *testing.T, what string, fired func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !fired(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s was never called", what)
+			t.Fatalf("waited for %s in vain", what)
 		}
 	}
 }
@@ -115,6 +116,9 @@ func TestAccKilledThenDestroyed(t *testing.T) {
 	await(t, "jobs.insert", fired)
 	cli.KillProvider()
 	apply.Wait()
+	await(t, "the replacement", func() bool { // the job runs on
+		return path.Base(get(t, twin).RemoteModelInfo.Endpoint) == path.Base(two)
+	})
 	if labels := get(t, twin).Labels; twin.Assumed(t, "replace-keeps-labels") == "no" && len(labels) > 0 {
 		t.Fatalf("the scene is not set: the replacement kept labels %v", labels)
 	}
