@@ -52,13 +52,11 @@ func Int32OrNull(n int32) types.Int32 {
 	return types.Int32Value(n)
 }
 
-// Seconds is a duration as the API spells it, in seconds ("3600s", "1.5s").
-func Seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
-
-// SecondsOrNull is [Seconds], null for 0.
+// SecondsOrNull is a duration as the API spells it, in seconds ("3600s", "1.5s"), null
+// for 0.
 func SecondsOrNull(d time.Duration) types.String {
 	if d == 0 {
 		return types.StringNull()
 	}
-	return types.StringValue(Seconds(d))
+	return types.StringValue(strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s")
 }
